@@ -1,0 +1,31 @@
+// Package sampler reads power sources on an absolute schedule and turns what they say into batches.
+package sampler
+
+import (
+	"context"
+	"errors"
+
+	"agentwatt/shared/power"
+)
+
+// Source is one kind of power meter on this host: NVML, RAPL, hwmon, ...
+//
+// A source is opened by its own package's Open function, which returns an error wrapping ErrUnavailable, with the
+// reason, where the host has no such meter. Read is called from one goroutine at a time.
+type Source interface {
+	// Meters lists what the source reads. The slice is not changed after it was returned; if devices come or go the
+	// source returns a new slice, and samples refer to the slice in force when Read returned them.
+	Meters() []power.Meter
+	// Read appends one sample per meter (more where the hardware buffers, none where nothing is new) and returns the
+	// extended slice. A meter that could not be read yields a sample whose Status says why. An error means that the
+	// source as a whole failed; dst is then returned as it came.
+	Read(ctx context.Context, dst []power.Sample) ([]power.Sample, error)
+	// Close releases the hardware.
+	Close() error
+}
+
+// ErrUnavailable is wrapped by every Open of a source whose hardware, driver or permission is missing on this host.
+var ErrUnavailable = errors.New("not available")
+
+// ErrGone is wrapped by Read when the source will never work again in this process; the sampler then stops it.
+var ErrGone = errors.New("gone")

@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"time"
+
+	"agentwatt/shared/clock"
+	"agentwatt/shared/power"
+)
+
+// Profile holds the rules of phases and of the search (METHOD 4 and 5). Its name is part of a result's identity.
+type Profile struct {
+	Name            string        `json:"name"`
+	Comparable      bool          `json:"comparable"`                 // its rules are those of a published method
+	Spawn           float64       `json:"spawn_per_second"`           // agents started per second
+	StartTurns      int           `json:"start_turns"`                // each agent begins at a seeded turn below this
+	Hold            time.Duration `json:"hold_nanos"`                 // all N active for this long before the window
+	Settle          time.Duration `json:"settle_nanos"`               // after Begin before the window
+	MinWindow       time.Duration `json:"min_window_nanos"`           //
+	MinTrajectories int           `json:"min_trajectories"`           // completed in the window
+	MinPerAgent     int           `json:"min_trajectories_per_agent"` // completed in the window, each agent
+	Timeout         time.Duration `json:"phase_timeout_nanos"`        // of a phase; never a pass
+	Extend          float64       `json:"extend"`                     // an undecided window is extended up to this multiple of its length
+	MaxAgents       int           `json:"max_agents"`                 // the search stops there
+	Step            int           `json:"step"`                       // resolution in agents
+	Relative        float64       `json:"relative_step"`              // resolution relative to N; the larger counts
+}
+
+// Experiment is what was run, as disclosed: identity of load, system, method. It is written to run.json before the first
+// request and never changed.
+type Experiment struct {
+	ID          string      `json:"id"` // of the run
+	Started     clock.Stamp `json:"started_unix_nanos"`
+	Tool        string      `json:"tool"`              // "runner <version>"
+	Binary      string      `json:"binary_sha256"`     //
+	Endpoint    string      `json:"endpoint"`          // URL without credentials
+	Model       string      `json:"model"`             //
+	Dataset     string      `json:"dataset"`           // file name
+	DatasetSum  string      `json:"dataset_sha256"`    //
+	Tiers       []Tier      `json:"tiers"`             //
+	TiersSum    string      `json:"tiers_sha256"`      //
+	Profile     Profile     `json:"profile"`           //
+	Output      string      `json:"output_mode"`       // free, exact, recorded, fixed (METHOD 2)
+	OutputAsked string      `json:"output_mode_asked"` // before a visible fall-back
+	OutputCap   int         `json:"output_cap"`        //
+	ToolTime    string      `json:"tool_time_mode"`    // sampled, recorded, scaled, none
+	Salt        string      `json:"salt_position"`     // before, after
+	Seed        uint64      `json:"seed"`              //
+	Host        string      `json:"runner_host"`       //
+	Boot        string      `json:"runner_boot"`       // kernel boot id: same boot, same clock
+	Simulated   bool        `json:"simulated_endpoint"`
+	System      System      `json:"system"` //
+	Power       PowerPlan   `json:"power"`  //
+}
+
+// System describes what was tested and who says so. Free text is disclosed as given.
+type System struct {
+	Name         string            `json:"name"`
+	Accelerator  string            `json:"accelerator"`          // product name
+	Accelerators int               `json:"accelerators"`         // number in the deployment; 0: not stated
+	Systems      int               `json:"systems"`              // number of systems; 0: not stated
+	TDP          power.Power       `json:"tdp_microwatts"`       // nameplate of one accelerator; 0: not stated
+	Submitter    string            `json:"submitter"`            // vendor or in-house
+	Disclosure   map[string]string `json:"disclosure,omitempty"` // framework, version, parallelism, precision, ...
+}
+
+// PowerPlan says which power counts.
+type PowerPlan struct {
+	Bus      string        `json:"bus"`                // NATS URL without credentials; empty: no power
+	Scopes   []power.Scope `json:"scopes"`             // headline scopes wanted; empty: all that are found
+	Expected []string      `json:"expected,omitempty"` // device ids that must be present; empty: those seen before the first phase
+	Idle     time.Duration `json:"idle_nanos"`         // measured before and after; 0: not
+}

@@ -1,0 +1,50 @@
+// Package trajectory holds recorded agent sessions: the model, its native file format, validation, importers and a
+// generator.
+//
+// A trajectory keeps all its messages once, as the bytes that go over the wire; a turn is a length into them. So the
+// request of turn k+1 begins with the bytes of turn k's by construction, any number of agents share one copy, and a
+// request is built without touching history.
+package trajectory
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Trajectory is one recorded agent session. It is read-only once built and shared between agents.
+type Trajectory struct {
+	ID       string // unique in its dataset
+	Origin   string // where it came from: "synth", or "<format>:<file>"
+	Messages []byte // all messages of the last turn: compact JSON objects joined by commas, without the brackets
+	Turns    []Turn // in order; at least one
+
+	// Where a salt is inserted: offsets into Messages just after the opening quote of a JSON string.
+	SaltBefore int // in the first message's content: nothing is shared between agents
+	SaltAfter  int // in the first non-system message's content: system prompt and tools are shared
+}
+
+// Turn is one model call: its request is Messages[:End] with Tools, and what followed it when it was recorded.
+type Turn struct {
+	End       int             // Messages[:End] are this turn's messages
+	Tools     json.RawMessage // compact JSON array, as recorded for this turn; nil: the request has no tools
+	Prompt    int             // recorded prompt tokens; 0: not recorded
+	Output    int             // recorded output tokens, reasoning included; 0: not recorded
+	MaxOutput int             // the recorded request's own cap; 0: none
+	Calls     []Call          // tools that ran after the answer; empty on the last turn
+	Extra     json.RawMessage // fields of the source row that the model does not know, kept; nil: none
+}
+
+// Call is one tool execution.
+type Call struct {
+	Tool     string        // function name; empty: not recorded
+	Duration time.Duration // as recorded; 0: not recorded
+}
+
+// ToolTime returns the recorded tool time after the turn: its calls ran one after the other.
+func (t Turn) ToolTime() time.Duration {
+	var sum time.Duration
+	for _, c := range t.Calls {
+		sum += c.Duration
+	}
+	return sum
+}

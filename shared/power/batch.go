@@ -1,0 +1,42 @@
+package power
+
+import (
+	"time"
+
+	"agentwatt/shared/clock"
+)
+
+// Status says whether a sample has a value.
+type Status uint8
+
+// The statuses of a sample. Only OK carries a value; the others are absent with a reason, never 0.
+const (
+	OK          Status = iota // Raw is a reading
+	Failed                    // the read returned an error
+	Unsupported               // the device does not offer this value
+	Lost                      // the device is gone (fell off the bus, driver unloaded)
+	Denied                    // not permitted
+)
+
+// Sample is one raw reading.
+type Sample struct {
+	Meter  int           // index into the batch's Meters
+	Time   clock.Stamp   // middle of the read; whole microseconds
+	Within time.Duration // the reading happened within ± this of Time: half the read's duration; whole microseconds
+	Device clock.Stamp   // the device's own time of the value; zero if it gives none; whole microseconds
+	Raw    int64         // count as the hardware gave it; see Meter.Scale
+	Status Status        // OK, or why Raw is absent
+}
+
+// Batch is what one source on one host read in a short time: the unit of publishing and of loss accounting.
+type Batch struct {
+	Host    string      // host name
+	Boot    string      // kernel boot id: two processes with the same boot share one clock
+	Run     string      // one run of meterd; a new one is a restart
+	Source  string      // e.g. "nvml"
+	Seq     uint64      // from 1, without a gap within (Host, Run, Source); a gap is a lost batch
+	Missed  uint64      // ticks that were due but not served since the run began, cumulative
+	Clock   clock.State // the host's kernel clock when the batch was closed
+	Meters  []Meter     //
+	Samples []Sample    // grouped by meter after decoding, each group in reading order
+}
