@@ -47,4 +47,5 @@ type State struct {
 	EstError     time.Duration // estimated error
 	MaxError     time.Duration // bound on the error
 	Synchronised bool          // a time daemon disciplines the clock
+	Epoch        Stamp         // the process's stamp of the kernel's monotonic zero: processes of one boot compare clocks exactly by it
 }
