@@ -7,7 +7,7 @@ package clock
 
 import "time"
 
-// Stamp is a point in time in nanoseconds since the Unix epoch, on an anchored clock. Zero means "not known".
+// Stamp is a point in time in nanoseconds since the Unix epoch, on an anchored clock (Clock). Zero means "not known".
 type Stamp int64
 
 // At converts a wall-clock time to a Stamp; the zero time becomes the zero Stamp.
