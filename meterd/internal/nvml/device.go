@@ -7,6 +7,7 @@ import (
 
 	lib "github.com/NVIDIA/go-nvml/pkg/nvml"
 
+	"agentwatt/meterd/internal/sampler"
 	"agentwatt/shared/clock"
 	"agentwatt/shared/power"
 )
@@ -36,13 +37,13 @@ func (d *device) read(first int, now func() clock.Stamp, dst []power.Sample) []p
 	before := now()
 	if len(d.values) > 0 {
 		dst = d.readFields(first, dst)
-		at, within := middle(before, now())
+		at, within := sampler.Stamp(before, now())
 		stamp(dst[begin:], at, within)
 	}
 	for i, k := range d.calls {
 		before = now()
 		raw, ret := d.call(k)
-		at, within := middle(before, now())
+		at, within := sampler.Stamp(before, now())
 		dst = append(dst, sample(first+len(d.values)+i, raw, ret))
 		stamp(dst[len(dst)-1:], at, within)
 	}
@@ -89,14 +90,6 @@ func (d *device) revive(now clock.Stamp) {
 	if handle, ret := d.lib.DeviceGetHandleByUUID(d.uuid); ret == lib.SUCCESS {
 		d.handle = handle
 	}
-}
-
-// middle returns the middle of a read and half its duration, in whole microseconds as samples want them; the half is
-// rounded up, so that the read lies within.
-func middle(before, after clock.Stamp) (clock.Stamp, time.Duration) {
-	half := after.Sub(before) / 2
-	at := clock.Stamp(time.Duration(before.Add(half)).Truncate(time.Microsecond))
-	return at, (half + 2*time.Microsecond - 1).Truncate(time.Microsecond)
 }
 
 // sample makes one sample without its time. The time that NVML gives with a field is that of the call, not of the
