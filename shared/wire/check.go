@@ -1,0 +1,71 @@
+package wire
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"agentwatt/shared/power"
+)
+
+// checkBatch reports what of a batch cannot be encoded, but for its samples.
+func checkBatch(b *power.Batch) error {
+	if len(b.Meters) > MaxMeters {
+		return fmt.Errorf("%d meters, limit %d", len(b.Meters), MaxMeters)
+	}
+	if len(b.Samples) > MaxSamples {
+		return fmt.Errorf("%d samples, limit %d", len(b.Samples), MaxSamples)
+	}
+	for _, t := range [...]struct{ what, s string }{
+		{"host", b.Host}, {"boot", b.Boot}, {"run", b.Run}, {"source", b.Source},
+	} {
+		if err := checkText(t.what, t.s); err != nil {
+			return err
+		}
+	}
+	for i := range b.Meters {
+		if err := checkMeter(&b.Meters[i]); err != nil {
+			return fmt.Errorf("meter %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// checkMeter reports what of a meter cannot be encoded.
+func checkMeter(m *power.Meter) error {
+	for _, t := range [...]struct{ what, s string }{
+		{"id", m.ID}, {"device", m.Device}, {"name", m.Name}, {"scope", string(m.Scope)}, {"model", m.Model},
+	} {
+		if err := checkText(t.what, t.s); err != nil {
+			return err
+		}
+	}
+	if m.ID == "" && m.Device != "" {
+		// A series without an id of its own is taken to be named by its kind and device.
+		return fmt.Errorf("device %q: no id", m.Device)
+	}
+	return checkEnums(m)
+}
+
+// checkEnums reports enumerations that this version does not know: a reader could only misjudge them.
+func checkEnums(m *power.Meter) error {
+	if m.Quantity > power.Held {
+		return fmt.Errorf("quantity %d: not known", m.Quantity)
+	}
+	for _, o := range [...]power.Origin{m.PeriodFrom, m.AveragingFrom, m.DelayFrom, m.AccuracyFrom} {
+		if o > power.Measured {
+			return fmt.Errorf("origin %d: not known", o)
+		}
+	}
+	return nil
+}
+
+// checkText reports text that a protobuf string cannot carry, or that is longer than anything honest.
+func checkText(what, s string) error {
+	switch {
+	case len(s) > MaxText:
+		return fmt.Errorf("%s: %d bytes, limit %d", what, len(s), MaxText)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%s: not UTF-8", what)
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+)
+
+var errColumn = errors.New("broken varint")
+
+// zigzag maps small negative and positive numbers to small unsigned ones.
+func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) }
+
+// unzigzag undoes zigzag.
+func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
+
+// appendColumn appends the steps of values from start on, each less step, without the zeros at the end.
+func appendColumn(dst []byte, values []int64, start, step int64) []byte {
+	n := len(values)
+	for n > 1 && values[n-1]-values[n-2] == step {
+		n--
+	}
+	if n == 1 && values[0]-start == step {
+		n = 0
+	}
+	return appendSteps(dst, values[:n], start, step)
+}
+
+// appendSteps appends the steps of values from start on, each less step.
+func appendSteps(dst []byte, values []int64, start, step int64) []byte {
+	last := start
+	for _, v := range values {
+		u := zigzag(v - last - step)
+		last = v
+		switch {
+		case u < 1<<7:
+			dst = append(dst, byte(u))
+		case u < 1<<14:
+			dst = append(dst, byte(u)|0x80, byte(u>>7))
+		case u < 1<<21:
+			dst = append(dst, byte(u)|0x80, byte(u>>7)|0x80, byte(u>>14))
+		default:
+			dst = binary.AppendUvarint(dst, u)
+		}
+	}
+	return dst
+}
+
+// usualStep returns the median of a few steps of values: what a column goes on by when nothing special happens. A
+// median, because one missed tick would spoil a mean.
+func usualStep(values []int64) int64 {
+	const most = 9
+	n := len(values) - 1
+	if n < 2 {
+		return 0
+	}
+	var few [most]int64
+	k := min(n, most)
+	for i := range k {
+		at := 1 + i*n/k
+		few[i] = values[at] - values[at-1]
+	}
+	slices.Sort(few[:k])
+	return few[k/2]
+}
+
+// countVarints returns how many varints end in col.
+func countVarints(col []byte) int {
+	n := 0
+	for len(col) >= 8 {
+		// The top bit of a byte is clear where a varint ends.
+		ends := ^binary.LittleEndian.Uint64(col) >> 7 & 0x0101010101010101
+		n += int(ends * 0x0101010101010101 >> 56)
+		col = col[8:]
+	}
+	for _, b := range col {
+		n += int(^b >> 7)
+	}
+	return n
+}
+
+// steps reads a column one value at a time. Past the end of the column every entry is 0.
+type steps struct {
+	col        []byte
+	last, step int64
+	broken     bool
+}
+
+// next returns the next value.
+func (s *steps) next() int64 {
+	var u uint64
+	switch c := s.col; {
+	case len(c) == 0:
+	case c[0] < 0x80:
+		u, s.col = uint64(c[0]), c[1:]
+	case len(c) >= 2 && c[1] < 0x80:
+		u, s.col = uint64(c[0]&0x7f)|uint64(c[1])<<7, c[2:]
+	default:
+		u = s.long()
+	}
+	s.last += s.step + unzigzag(u)
+	return s.last
+}
+
+// long reads a varint of three bytes or more.
+func (s *steps) long() uint64 {
+	u, n := binary.Uvarint(s.col)
+	if n <= 0 {
+		s.broken, s.col = true, nil
+		return 0
+	}
+	s.col = s.col[n:]
+	return u
+}
+
+// end reports a column that was broken or that is longer than what was read of it.
+func (s *steps) end() error {
+	switch {
+	case s.broken, len(s.col) > 0 && countVarints(s.col) == 0:
+		return errColumn
+	case len(s.col) > 0:
+		return errors.New("more entries than column raw")
+	}
+	return nil
+}
