@@ -1,0 +1,70 @@
+package simulate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"agentwatt/shared/power"
+)
+
+// Presets returns the names that Preset knows, in order.
+func Presets() []string {
+	return []string{"demo", "decode-bound", "prefill-bound", "cache-bound", "speculative"}
+}
+
+// Preset returns a named set of parameters. The error of an unknown name lists the known ones.
+func Preset(name string) (Params, error) {
+	p := demo()
+	switch name {
+	case "demo":
+	case "decode-bound": // nothing but the step time of many sequences limits it
+		p.PrefillRate, p.PrefillBudget = 1e6, 1<<16
+		p.StepBase, p.StepPerSequence, p.StepPerKilotoken = 2*time.Millisecond, 1200*time.Microsecond, 10*time.Microsecond
+	case "prefill-bound": // long waits for the first token before decoding is slow
+		p.PrefillRate, p.PrefillBudget = 5000, 256
+		p.StepBase, p.StepPerSequence, p.StepPerKilotoken = 2*time.Millisecond, 50*time.Microsecond, time.Microsecond
+	case "cache-bound": // a few contexts fit; what is evicted is computed again, and the others wait
+		p.CacheTokens = 1 << 18
+		p.PrefillRate, p.PrefillBudget = 15000, 512
+		p.StepBase, p.StepPerSequence, p.StepPerKilotoken = 3*time.Millisecond, 200*time.Microsecond, 4*time.Microsecond
+	case "speculative": // several tokens in one chunk
+		p.Draft, p.Acceptance, p.DraftCost = 4, 0.7, 1500*time.Microsecond
+		p.StepBase, p.StepPerSequence = 6*time.Millisecond, 1800*time.Microsecond
+	default:
+		return Params{}, fmt.Errorf("unknown preset %q, want one of %s", name, strings.Join(Presets(), ", "))
+	}
+	return p, nil
+}
+
+// demo is a small system with quick tokens, so that a search on it takes minutes: about a dozen coding agents at 60
+// tokens per second each.
+func demo() Params {
+	return Params{
+		MaxBatch:         64,
+		StepBase:         3 * time.Millisecond,
+		StepPerSequence:  800 * time.Microsecond,
+		StepPerKilotoken: 40 * time.Microsecond,
+		PrefillRate:      60000,
+		PrefillBudget:    512,
+		CacheTokens:      1 << 21,
+		BlockTokens:      32,
+		MaxContext:       1 << 17,
+		Devices:          2,
+		Idle:             90 * power.Watt,
+		StepEnergy:       1200 * power.Millijoule,
+		DecodeEnergy:     250 * power.Millijoule,
+		PrefillEnergy:    12 * power.Millijoule,
+		CounterPeriod:    100 * time.Millisecond,
+		Seed:             1,
+	}
+}
+
+// ModelName returns the model id that a server of the preset answers to.
+func ModelName(preset string) string {
+	if !slices.Contains(Presets(), preset) {
+		return "simulated/engine"
+	}
+	return "simulated/" + preset
+}
