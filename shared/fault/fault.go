@@ -39,6 +39,15 @@ func Hint(err error, format string, args ...any) error {
 	return hinted{err, fmt.Sprintf(format, args...)}
 }
 
+// Advice returns the outermost hint of err; empty if it has none.
+func Advice(err error) string {
+	var h hinted
+	if errors.As(err, &h) {
+		return h.hint
+	}
+	return ""
+}
+
 // Misuse marks err as the caller's mistake (exit code 2); nil stays nil.
 func Misuse(err error) error { return code(err, Usage) }
 
@@ -68,9 +77,8 @@ func Code(err error) int {
 func Report(w io.Writer, program string, err error) int {
 	if err != nil {
 		fmt.Fprintf(w, "%s: %v\n", program, err)
-		var h hinted
-		if errors.As(err, &h) {
-			fmt.Fprintf(w, "%s: hint: %s\n", program, h.hint)
+		if advice := Advice(err); advice != "" {
+			fmt.Fprintf(w, "%s: hint: %s\n", program, advice)
 		}
 	}
 	return Code(err)
