@@ -50,25 +50,31 @@ const (
 
 // Scale converts one raw count to microjoules (Counter) or microwatts (all others) as the exact ratio Num/Den.
 // The zero Scale is not valid.
-type Scale struct{ Num, Den int64 }
+type Scale struct {
+	Num int64 `json:"num"`
+	Den int64 `json:"den"`
+}
 
 // Meter describes one series of samples.
 type Meter struct {
-	ID        string        // stable across restarts, e.g. "nvml/GPU-5f3c/energy"
-	Device    string        // what is metered, e.g. a GPU's UUID or "package-0"; what must not be counted twice
-	Name      string        // for people, e.g. "NVIDIA H200"
-	Scope     Scope         //
-	Quantity  Quantity      //
-	Scale     Scale         // of one raw count
-	Wrap      int64         // Counter: raw counts after which it starts again at 0; 0: never
-	Period    time.Duration // between fresh values; 0: every read is fresh
-	Averaging time.Duration // Mean: the trailing window
-	Delay     time.Duration // a value read at t describes the device at t-Delay
-	Limit     Power         // the most this device can draw, for plausibility; 0: not known
-	Accuracy  float64       // relative gain error, k = 2 (0.05 is 5 %); negative: not known
-	Model     string        // meters of one model share their gain error, e.g. "nvml/GH100/energy"
-	Simulated bool          // no hardware behind it; everything it touches says SIMULATED
+	ID        string        `json:"id"`                    // stable across restarts, e.g. "nvml/GPU-5f3c/energy"
+	Device    string        `json:"device"`                // what is metered, e.g. a GPU's UUID or "package-0"; what must not be counted twice
+	Name      string        `json:"name,omitempty"`        // for people, e.g. "NVIDIA H200"
+	Scope     Scope         `json:"scope"`                 //
+	Quantity  Quantity      `json:"quantity"`              //
+	Scale     Scale         `json:"scale"`                 // of one raw count
+	Wrap      int64         `json:"wrap_counts,omitempty"` // Counter: raw counts after which it starts again at 0; 0: never
+	Period    time.Duration `json:"period_nanos"`          // between fresh values; 0: every read is fresh, or not known (PeriodFrom Unknown)
+	Averaging time.Duration `json:"averaging_nanos"`       // Mean: the trailing window. Instant: the part of a Period that the sensor sees; 0: a point
+	Delay     time.Duration `json:"delay_nanos"`           // a value read at t describes the device at t-Delay; Mean: besides half of Averaging
+	Limit     Power         `json:"limit_microwatts"`      // the most this device can draw, for plausibility; 0: not known
+	Accuracy  float64       `json:"accuracy_relative"`     // relative gain error, k = 2 (0.05 is 5 %); negative: not known
+	Model     string        `json:"model,omitempty"`       // meters of one model share their gain error, e.g. "nvml/GH100/energy"
+	Simulated bool          `json:"simulated,omitempty"`   // no hardware behind it; everything it touches says SIMULATED
 
 	// Where the properties above come from.
-	PeriodFrom, AveragingFrom, DelayFrom, AccuracyFrom Origin
+	PeriodFrom    Origin `json:"period_from"`
+	AveragingFrom Origin `json:"averaging_from"`
+	DelayFrom     Origin `json:"delay_from"`
+	AccuracyFrom  Origin `json:"accuracy_from"`
 }

@@ -21,6 +21,8 @@ const (
 	CrossCheck    Code = "cross-check"    // counter and integrated power disagree
 	AccuracyFree  Code = "accuracy"       // the meter's accuracy is not known; a default was used
 	Implausible   Code = "implausible"    // a value the device cannot draw
+	Stuck         Code = "stuck"          // a power value repeated for longer than a real load is that even
+	BadMeter      Code = "meter"          // a declared property that makes no sense: nothing can be computed
 	SimulatedCode Code = "simulated"      // no hardware behind the meter
 )
 
@@ -79,12 +81,19 @@ func (u Uncertainty) Dominant() string {
 }
 
 // Use is what one meter says about the half-open interval [Begin, End).
+//
+// Energy is over the measured part of the interval only and Mean is Energy / Measured, so nothing is ever extrapolated into
+// Energy; what the whole interval took is Mean.Over(End - Begin), whose doubt about the rest is in the Uncertainty.
+// A counter measures across a gap as long as it was not reset there, so for it Measured can exceed what Coverage says.
+// A Mean meter drops one window at each edge (METHOD 6): Measured is then at most End - Begin - 2 windows, and Coverage is
+// relative to that.
 type Use struct {
 	Meter       Meter         `json:"meter"`
 	Begin       clock.Stamp   `json:"begin_unix_nanos"`
 	End         clock.Stamp   `json:"end_unix_nanos"`
 	Energy      Energy        `json:"energy_microjoules"` // meaningless unless Valid
 	Mean        Power         `json:"mean_microwatts"`    // meaningless unless Valid
+	Measured    time.Duration `json:"measured_nanos"`     // how much of the interval Energy is over
 	Coverage    float64       `json:"coverage"`           // 0 to 1: part of the interval that fresh values cover
 	LongestGap  time.Duration `json:"longest_gap_nanos"`  // longest stretch uncovered; 0: none
 	Fresh       int           `json:"fresh_values"`       // values inside the interval that were not re-reads

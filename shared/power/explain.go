@@ -1,0 +1,82 @@
+package power
+
+import (
+	"sort"
+	"time"
+
+	"agentwatt/shared/clock"
+)
+
+// doubts adds what the reads inside the interval say against the meter: reads without a value, values that cannot be and
+// values that do not move. They are found at the time of the read, so they do not depend on the shift.
+func (s *Series) doubts(u Use) Use {
+	begin, end := int64(u.Begin)/1000, int64(u.End)/1000
+	failed, impossible := 0, 0
+	for i := sort.Search(len(s.faults), func(i int) bool { return s.faults[i].at >= begin }); i < len(s.faults) && s.faults[i].at < end; i++ {
+		if s.faults[i].what == ReadFailed {
+			failed++
+		} else {
+			impossible++
+		}
+	}
+	if failed > 0 {
+		u = u.doubt(ReadFailed, "%d reads without a value", failed)
+	}
+	if impossible > 0 {
+		u = u.doubt(Implausible, "%d values left out: negative, beyond what the device can be, or two values at one time", impossible)
+	}
+	longest := span{}
+	for _, x := range s.steady {
+		x.begin, x.end = max(x.begin, begin), min(x.end, end)
+		if x.end-x.begin > longest.end-longest.begin {
+			longest = x
+		}
+	}
+	if d := longest.end - longest.begin; d > max(longSteady, manyPeriods*s.period) {
+		u = u.doubt(Stuck, "the same value for %v from %v: a very even load or a stuck sensor", micros(d), stamp(longest.begin))
+	}
+	return u
+}
+
+// explain adds why parts of the interval are not covered, and what happened to the counter.
+func (s *Series) explain(u Use, q question, c covered) Use {
+	if !c.begin {
+		u = u.doubt(EdgeUncovered, "the beginning is not between fresh values; %s", s.absence())
+	}
+	if !c.end {
+		u = u.doubt(EdgeUncovered, "the end is not between fresh values; %s", s.absence())
+	}
+	if c.gaps > 0 {
+		u = u.doubt(Gap, "%d stretches of more than %v without fresh values, the longest %v from %v",
+			c.gaps, micros(s.limit), time.Duration(c.gap), clock.Stamp(c.where))
+	}
+	for _, e := range s.eventsIn(q) {
+		from, to := int64(stamp(s.at[e.k-1])), int64(stamp(s.at[e.k]))
+		if to <= q.from || from >= q.to {
+			continue
+		}
+		switch e.what {
+		case Reset:
+			u = u.doubt(Reset, "the counter went backward between %v and %v", stamp(s.at[e.k-1]), stamp(s.at[e.k]))
+		case Wrapped:
+			u = u.doubt(Wrapped, "the counter wrapped between %v and %v", stamp(s.at[e.k-1]), stamp(s.at[e.k]))
+		case Implausible:
+			u = u.doubt(Implausible, "the counter ran ahead faster than %v between %v and %v", s.meter.bound(), stamp(s.at[e.k-1]), stamp(s.at[e.k]))
+		}
+	}
+	return u
+}
+
+// absence says in words where fresh values are.
+func (s *Series) absence() string {
+	switch {
+	case s.first == 0:
+		return "nothing was read"
+	case len(s.at) == 0 || s.meter.Quantity == Counter && len(s.at) == 1:
+		return "the counter did not move while it was read from " + stamp(s.first).String() + " to " + stamp(s.last).String()
+	}
+	return "fresh values from " + stamp(s.at[0]).String() + " to " + stamp(s.at[len(s.at)-1]).String() +
+		", last read " + stamp(s.last).String()
+}
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
