@@ -1,0 +1,71 @@
+package trajectory
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Report says what an import found: what came in, what was left out and why, and what is not exactly as it was recorded.
+type Report struct {
+	File         string
+	Format       Format
+	Rows         int            // rows read, bad ones included
+	Trajectories int            // imported
+	Turns        int            // imported
+	LeftOut      int            // trajectories left out
+	Bad          []*SyntaxError // why, and rows that belong to no trajectory: the first 20
+	BadCount     int            // how many there were
+	Notes        []Note         // what was approximated, is not recorded, or is kept but not replayed
+}
+
+// Note is one kind of deviation and how often it occurred.
+type Note struct {
+	What  string
+	Times int
+}
+
+// newReport is the report on a native file: nothing of it is left out or changed.
+func newReport(file string, format Format, d *Dataset) *Report {
+	r := &Report{File: file, Format: format, Trajectories: len(d.Trajectories)}
+	for _, t := range d.Trajectories {
+		r.Turns += len(t.Turns)
+	}
+	r.Rows = r.Turns
+	return r
+}
+
+// note counts a deviation.
+func (r *Report) note(what string) {
+	for i := range r.Notes {
+		if r.Notes[i].What == what {
+			r.Notes[i].Times++
+			return
+		}
+	}
+	r.Notes = append(r.Notes, Note{what, 1})
+}
+
+// bad records why something was left out.
+func (r *Report) bad(why *SyntaxError) {
+	r.BadCount++
+	if len(r.Bad) < maxErrors {
+		r.Bad = append(r.Bad, why)
+	}
+}
+
+// String is the report as text, several lines, each ended by a newline.
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s, %d rows: %d trajectories, %d turns; %d trajectories left out\n",
+		r.File, r.Format, r.Rows, r.Trajectories, r.Turns, r.LeftOut)
+	for _, bad := range r.Bad {
+		fmt.Fprintf(&b, "  bad: %v\n", bad)
+	}
+	if more := r.BadCount - len(r.Bad); more > 0 {
+		fmt.Fprintf(&b, "  bad: %d more\n", more)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "  note: %s (%d x)\n", n.What, n.Times)
+	}
+	return b.String()
+}
