@@ -28,22 +28,21 @@ func appendColumn(dst []byte, values []int64, start, step int64) []byte {
 
 // appendSteps appends the steps of values from start on, each less step.
 func appendSteps(dst []byte, values []int64, start, step int64) []byte {
-	last := start
+	n := len(dst)
+	dst = slices.Grow(dst, binary.MaxVarintLen64*len(values))
+	out, last := dst[:cap(dst)], start
 	for _, v := range values {
 		u := zigzag(v - last - step)
 		last = v
-		switch {
-		case u < 1<<7:
-			dst = append(dst, byte(u))
-		case u < 1<<14:
-			dst = append(dst, byte(u)|0x80, byte(u>>7))
-		case u < 1<<21:
-			dst = append(dst, byte(u)|0x80, byte(u>>7)|0x80, byte(u>>14))
-		default:
-			dst = binary.AppendUvarint(dst, u)
+		for u >= 1<<7 {
+			out[n] = byte(u) | 0x80
+			u >>= 7
+			n++
 		}
+		out[n] = byte(u)
+		n++
 	}
-	return dst
+	return out[:n]
 }
 
 // usualStep returns the median of a few steps of values: what a column goes on by when nothing special happens. A
@@ -79,38 +78,35 @@ func countVarints(col []byte) int {
 	return n
 }
 
-// steps reads a column one value at a time. Past the end of the column every entry is 0.
+// steps reads a column piece by piece. Past the end of the column every entry is 0.
 type steps struct {
 	col        []byte
 	last, step int64
 	broken     bool
 }
 
-// next returns the next value.
-func (s *steps) next() int64 {
-	var u uint64
-	switch c := s.col; {
-	case len(c) == 0:
-	case c[0] < 0x80:
-		u, s.col = uint64(c[0]), c[1:]
-	case len(c) >= 2 && c[1] < 0x80:
-		u, s.col = uint64(c[0]&0x7f)|uint64(c[1])<<7, c[2:]
-	default:
-		u = s.long()
+// fill puts the next values into dst.
+func (s *steps) fill(dst []int64) {
+	col, last, step := s.col, s.last, s.step
+	for i := range dst {
+		var u uint64
+		switch {
+		case len(col) == 0:
+		case col[0] < 0x80:
+			u, col = uint64(col[0]), col[1:]
+		case len(col) >= 2 && col[1] < 0x80:
+			u, col = uint64(col[0]&0x7f)|uint64(col[1])<<7, col[2:]
+		default:
+			n := 0
+			if u, n = binary.Uvarint(col); n <= 0 {
+				s.broken, n = true, len(col)
+			}
+			col = col[n:]
+		}
+		last += step + unzigzag(u)
+		dst[i] = last
 	}
-	s.last += s.step + unzigzag(u)
-	return s.last
-}
-
-// long reads a varint of three bytes or more.
-func (s *steps) long() uint64 {
-	u, n := binary.Uvarint(s.col)
-	if n <= 0 {
-		s.broken, s.col = true, nil
-		return 0
-	}
-	s.col = s.col[n:]
-	return u
+	s.col, s.last = col, last
 }
 
 // end reports a column that was broken or that is longer than what was read of it.

@@ -91,7 +91,7 @@ func (n *numbers) meter(text string) power.Meter {
 func (n *numbers) sample() power.Sample {
 	s := power.Sample{
 		Time:   clock.Stamp(n.next() % maxMicros * 1000),
-		Within: time.Duration(max(0, n.next()%maxMicros) * 1000),
+		Within: time.Duration(max(0, n.next()%(maxMicros-1)) * 1000),
 		Device: clock.Stamp(n.next() % maxMicros * 1000),
 		Status: power.Status(n.next() & 3),
 	}
