@@ -22,6 +22,7 @@ type Source struct {
 	devices []*device
 	meters  []power.Meter
 	absent  []string
+	closed  bool
 }
 
 // Open loads the library and finds the GPUs. Its errors wrap sampler.ErrUnavailable with the reason and a hint where
@@ -84,6 +85,9 @@ func (s *Source) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, 
 	if err := ctx.Err(); err != nil {
 		return dst, err
 	}
+	if s.closed { // calling into a library that is shut down is undefined
+		return dst, fmt.Errorf("read NVML after its end: %w", sampler.ErrGone)
+	}
 	first := 0
 	for _, d := range s.devices {
 		if d.lost {
@@ -95,8 +99,12 @@ func (s *Source) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, 
 	return dst, nil
 }
 
-// Close shuts the library down.
+// Close shuts the library down. Closing twice is the same as once.
 func (s *Source) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
 	if ret := s.lib.Shutdown(); ret != lib.SUCCESS {
 		return fmt.Errorf("shut NVML down: %v", ret)
 	}

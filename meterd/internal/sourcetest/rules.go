@@ -69,8 +69,8 @@ func checkKind(m power.Meter, say func(string, ...any)) {
 	if m.Wrap < 0 || m.Wrap > 0 && m.Quantity != power.Counter {
 		say("wrap %d: not a counter, or negative", m.Wrap)
 	}
-	if m.Averaging < 0 || m.Averaging > 0 && m.Quantity != power.Mean {
-		say("averaging %v: not a mean, or negative", m.Averaging)
+	if m.Averaging < 0 || m.Averaging > 0 && m.Quantity != power.Mean && m.Quantity != power.Instant {
+		say("averaging %v: neither a mean nor instant, or negative", m.Averaging)
 	}
 	if m.Period < 0 || m.Delay < 0 || m.Limit < 0 {
 		say("period %v, delay %v or limit %v is negative", m.Period, m.Delay, m.Limit)

@@ -30,7 +30,7 @@ func TestMeterRulesBite(t *testing.T) {
 		"quantity":                func(m *power.Meter) { m.Quantity = 0 },
 		"scale":                   func(m *power.Meter) { m.Scale.Den = 0 },
 		"wrap":                    func(m *power.Meter) { m.Wrap = 1 },
-		"not a mean":              func(m *power.Meter) { m.Averaging, m.AveragingFrom = 1, power.Assumed },
+		"neither a mean":          func(m *power.Meter) { m.Quantity, m.Averaging, m.AveragingFrom = power.Held, 1, power.Assumed },
 		"negative":                func(m *power.Meter) { m.Period = -1 },
 		"for the period":          func(m *power.Meter) { m.Period = 1 },
 		"for the delay":           func(m *power.Meter) { m.Delay = 1 },
