@@ -7,24 +7,6 @@ import (
 	"agentwatt/shared/power"
 )
 
-// Profile holds the rules of phases and of the search (METHOD 4 and 5). Its name is part of a result's identity.
-type Profile struct {
-	Name            string        `json:"name"`
-	Comparable      bool          `json:"comparable"`                 // its rules are those of a published method
-	Spawn           float64       `json:"spawn_per_second"`           // agents started per second
-	StartTurns      int           `json:"start_turns"`                // each agent begins at a seeded turn below this
-	Hold            time.Duration `json:"hold_nanos"`                 // all N active for this long before the window
-	Settle          time.Duration `json:"settle_nanos"`               // after Begin before the window
-	MinWindow       time.Duration `json:"min_window_nanos"`           //
-	MinTrajectories int           `json:"min_trajectories"`           // completed in the window
-	MinPerAgent     int           `json:"min_trajectories_per_agent"` // completed in the window, each agent
-	Timeout         time.Duration `json:"phase_timeout_nanos"`        // of a phase; never a pass
-	Extend          float64       `json:"extend"`                     // an undecided window is extended up to this multiple of its length
-	MaxAgents       int           `json:"max_agents"`                 // the search stops there
-	Step            int           `json:"step"`                       // resolution in agents
-	Relative        float64       `json:"relative_step"`              // resolution relative to N; the larger counts
-}
-
 // Experiment is what was run, as disclosed: identity of load, system, method. It is written to run.json before the first
 // request and never changed.
 type Experiment struct {

@@ -128,3 +128,18 @@ func (r Record) E2ESpeed() (tokensPerSecond float64, ok bool) {
 
 // Lag returns how late the request was written: WriteBegin - Sched (METHOD 3, the client must not be the bottleneck).
 func (r Record) Lag() time.Duration { return r.WriteBegin.Sub(r.Sched) }
+
+// Start returns when the request began: its first byte, or, where none was ever written, when it was due. A request
+// belongs to the window that holds its start.
+func (r Record) Start() clock.Stamp {
+	if r.WriteBegin != 0 {
+		return r.WriteBegin
+	}
+	return r.Sched
+}
+
+// Completed reports whether the record is the answered last turn of its trajectory.
+func (r Record) Completed() bool { return !r.failed() && r.Turn == r.Turns-1 }
+
+// failed reports whether the request failed by METHOD 3. An answer without output is a failure whatever the client called it.
+func (r Record) failed() bool { return r.Failure != "" || r.FirstOutput == 0 || r.Output == 0 }

@@ -12,9 +12,10 @@ type Outcome string
 
 // The outcomes. Invalid says that the measurement, not the system, failed.
 const (
-	Pass    Outcome = "pass"
-	Fail    Outcome = "fail"
-	Invalid Outcome = "invalid"
+	Pass     Outcome = "pass"
+	Fail     Outcome = "fail"
+	Invalid  Outcome = "invalid"
+	Unjudged Outcome = "unjudged" // the phase ended early for other tiers and says nothing about this one
 )
 
 // Confidence says whether the interval around the point estimate agrees with the outcome.
@@ -29,10 +30,11 @@ const (
 // Observed is one objective as seen in a phase.
 type Observed struct {
 	Objective Objective `json:"objective"`
-	Value     float64   `json:"value"` // in the metric's base unit; +Inf is written as the string "inf"
-	Low       float64   `json:"low"`   // 95 % interval, bootstrap clustered by trajectory
+	Value     float64   `json:"value"` // in the metric's base unit; +Inf is written as the string "inf", NaN (n = 0) as null
+	Low       float64   `json:"low"`   // 95 % interval, bootstrap clustered by trajectory play
 	High      float64   `json:"high"`  //
 	N         int       `json:"n"`     // requests behind it
+	Plays     int       `json:"plays"` // trajectory plays behind it; the interval decides nothing below 6
 	Met       bool      `json:"met"`   //
 }
 
@@ -97,17 +99,21 @@ type ScopePower struct {
 // Phase is a phase evaluated.
 type Phase struct {
 	PhaseFacts
-	Requests     int                `json:"requests"`      // begun inside the window
-	Failures     map[Failure]int    `json:"failures"`      //
-	SingleChunk  int                `json:"single_chunk"`  // one-chunk answers: no output speed
-	Trajectories int                `json:"trajectories"`  // completed inside the window
-	Verdicts     []Verdict          `json:"verdicts"`      // one per tier, in the tiers' order
-	Metrics      map[string]Summary `json:"metrics"`       // by metric name: output_speed, ttft, e2e_speed, lag, ...
-	Agentwise    []AgentSummary     `json:"agents_detail"` // per agent: the spread that pooling hides
-	ByContext    []ContextBucket    `json:"by_context"`    //
-	Tokens       Tokens             `json:"tokens"`        //
-	InFlight     float64            `json:"in_flight"`     // requests in flight, time-weighted mean over the window
-	DutyCycle    float64            `json:"duty_cycle"`    // InFlight / Agents
+	Requests     int                `json:"requests"`               // begun inside the window; cancelled ones left out
+	Failures     map[Failure]int    `json:"failures"`               // of them, by kind; cancelled ones are counted here only
+	SingleChunk  int                `json:"single_chunk"`           // one-chunk answers: no output speed
+	NoUsage      int                `json:"no_usage"`               // answers without token usage: no speed
+	FirstAssumed int                `json:"first_chunk_assumed"`    // requests whose first chunk was taken for one token
+	Trajectories int                `json:"trajectories"`           // completed inside the window
+	Verdicts     []Verdict          `json:"verdicts"`               // one per tier, in the tiers' order
+	Metrics      map[string]Summary `json:"metrics"`                // by metric name: output_speed, ttft, e2e_speed, lag, ...
+	Agentwise    []AgentSummary     `json:"agents_detail"`          // per agent, by slot: what pooling hides
+	SpeedSpread  Summary            `json:"agent_output_speed_p25"` // distribution over the agents of each one's P25
+	TTFTSpread   Summary            `json:"agent_ttft_p95"`         // distribution over the agents of each one's P95
+	ByContext    []ContextBucket    `json:"by_context"`             //
+	Tokens       Tokens             `json:"tokens"`                 //
+	InFlight     float64            `json:"in_flight"`              // requests in flight, time-weighted mean over the window
+	DutyCycle    float64            `json:"duty_cycle"`             // InFlight / Agents
 	Power        []ScopePower       `json:"power,omitempty"`
 	Warnings     []string           `json:"warnings,omitempty"`
 }
@@ -123,8 +129,8 @@ type AgentSummary struct {
 	Agent        int     `json:"agent"`
 	Requests     int     `json:"requests"`
 	Trajectories int     `json:"trajectories"`
-	SpeedP25     float64 `json:"output_speed_p25"`
-	TTFTP95      float64 `json:"ttft_p95_seconds"`
+	SpeedP25     float64 `json:"output_speed_p25"` // NaN (null in JSON) where no request has one
+	TTFTP95      float64 `json:"ttft_p95_seconds"` // NaN (null in JSON) where no request has one
 }
 
 // ContextBucket is the part of a phase whose prompts fall in [From, To) tokens.
@@ -132,8 +138,8 @@ type ContextBucket struct {
 	From     int     `json:"from_tokens"`
 	To       int     `json:"to_tokens"` // 0: no upper end
 	Requests int     `json:"requests"`
-	SpeedP25 float64 `json:"output_speed_p25"`
-	TTFTP95  float64 `json:"ttft_p95_seconds"`
+	SpeedP25 float64 `json:"output_speed_p25"` // NaN (null in JSON) where no request has one
+	TTFTP95  float64 `json:"ttft_p95_seconds"` // NaN (null in JSON) where no request has one
 }
 
 // Tokens are the token totals of a window, from the server's usage.
@@ -142,8 +148,10 @@ type Tokens struct {
 	Cached    int64 `json:"cached"`
 	Output    int64 `json:"output"`
 	Reasoning int64 `json:"reasoning"`
-	// Requests whose server reported no cached tokens: if all, Cached is unknown rather than 0.
-	CachedUnknown int `json:"cached_unknown_requests"`
+	Unknown   int   `json:"unknown_requests"` // answered without usage: their tokens are missing above
+	// Requests whose server reported no cached tokens, and their prompt tokens: if all, Cached is unknown rather than 0.
+	CachedUnknown  int   `json:"cached_unknown_requests"`
+	PromptUncached int64 `json:"prompt_of_cached_unknown"`
 }
 
 // Standing of a printed figure (METHOD 1).
@@ -187,14 +195,17 @@ type TierResult struct {
 	Agents     int        `json:"agents"`     // largest N that passed; 0: none did
 	FirstFail  int        `json:"first_fail"` // smallest N above Agents that failed; 0: none was tried
 	Confidence Confidence `json:"confidence"` // of the phases at the edge
+	Complete   bool       `json:"complete"`   // the search came to its end for this tier
 	Monotone   bool       `json:"monotone"`   // no phase contradicts another
-	Retests    []Retest   `json:"retests"`    //
-	Phase      int        `json:"phase"`      // index of the phase whose window gives the figures: the last pass at Agents; 0: none
-	Figures    []Figure   `json:"figures"`    // one per headline scope with power
+	SpreadLow  int        `json:"spread_low"` // the smallest answer that single phases support; Agents if monotone
+	SpreadHigh int        `json:"spread_high"`
+	Retests    []Retest   `json:"retests"` //
+	Phase      int        `json:"phase"`   // index of the phase whose window gives the figures: the last pass at Agents; 0: none
+	Figures    []Figure   `json:"figures"` // one per headline scope with power
 	Notes      []string   `json:"notes,omitempty"`
 }
 
-// Retest is one repetition at the edge.
+// Retest is one repetition of an N that had been judged before.
 type Retest struct {
 	Phase   int     `json:"phase"`
 	Agents  int     `json:"agents"`

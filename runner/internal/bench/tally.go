@@ -1,0 +1,134 @@
+package bench
+
+import (
+	"time"
+
+	"agentwatt/shared/clock"
+)
+
+// Tally counts a running phase for the two questions that end it: is the stop rule met, is a failure already certain.
+// It sees each request of the window once and costs a few comparisons for it.
+type Tally struct {
+	tiers     []Tier
+	counts    [][]count // by tier and objective
+	completed map[int]int
+	finished  int
+}
+
+// count is one objective's view of the requests so far.
+type count struct{ requests, violations int }
+
+// NewTally begins to count for the tiers that the phase was asked for.
+func NewTally(tiers []Tier) *Tally {
+	t := &Tally{tiers: tiers, completed: map[int]int{}}
+	for _, tier := range tiers {
+		t.counts = append(t.counts, make([]count, len(tier.Objectives)))
+	}
+	return t
+}
+
+// Add counts a finished request that began in the window.
+func (t *Tally) Add(r *Record) {
+	if r.Failure == Cancelled {
+		return
+	}
+	t.finished++
+	if r.Completed() {
+		t.completed[r.Agent]++
+	}
+	for i, tier := range t.tiers {
+		for j, o := range tier.Objectives {
+			if v, ok := o.Metric.Of(r); ok {
+				c := &t.counts[i][j]
+				c.requests++
+				if !o.Met(v) {
+					c.violations++
+				}
+			}
+		}
+	}
+}
+
+// Completed returns the trajectories completed in the window, one entry for each of n agents, as StopRule wants them.
+// Agents that completed none come last: which slot an agent has does not matter.
+func (t *Tally) Completed(n int) []int {
+	list := make([]int, 0, n)
+	for _, c := range t.completed {
+		list = append(list, c)
+	}
+	for len(list) < n {
+		list = append(list, 0)
+	}
+	return list
+}
+
+// horizonSafety widens the number of further requests that FailureCertain reckons with.
+const horizonSafety = 2
+
+// FailureCertain reports whether every tier of the tally has already failed whatever the rest of the phase brings: for at
+// least one objective of each tier there are more violations than the percentile allows, even if every further request is
+// good.
+//
+// The number of further requests is bounded by the rate of requests so far times the time to the earliest legal end,
+// times a safety of 2. The earliest legal end is the end of the minimal window, or, if later, the moment when enough
+// trajectories will be completed at the pace so far; at most the phase's timeout, after which nothing passes anyway.
+// waiting holds the starts of the window's requests in flight that have no output yet: those that have waited longer
+// than a tier's limit on the first token are violations.
+func (t *Tally) FailureCertain(f PhaseFacts, p Profile, now clock.Stamp, waiting []clock.Stamp) bool {
+	elapsed := now.Sub(f.WindowBegin)
+	if f.WindowBegin == 0 || elapsed <= 0 {
+		return false
+	}
+	left := t.earliestEnd(f, p, elapsed).Sub(now)
+	rate := float64(t.finished+len(waiting)) / elapsed.Seconds()
+	further := int(rate*max(0, left.Seconds())*horizonSafety) + 1
+	for i, tier := range t.tiers {
+		if !t.certain(i, further, late(tier, now, waiting)) {
+			return false
+		}
+	}
+	return len(t.tiers) > 0
+}
+
+// certain reports whether a tier fails although `further` good requests follow.
+func (t *Tally) certain(tier, further, late int) bool {
+	for j, o := range t.tiers[tier].Objectives {
+		c := t.counts[tier][j]
+		if o.missed(c.violations+late, c.requests+late+further) {
+			return true
+		}
+	}
+	return false
+}
+
+// late counts the requests that have waited for their first token longer than the tier allows.
+func late(tier Tier, now clock.Stamp, waiting []clock.Stamp) (n int) {
+	limit, ok := tier.TTFTLimit()
+	if !ok {
+		return 0
+	}
+	for _, start := range waiting {
+		if now.Sub(start).Seconds() > limit {
+			n++
+		}
+	}
+	return n
+}
+
+// earliestEnd returns the earliest moment at which the stop rule can be met, at the pace so far.
+func (t *Tally) earliestEnd(f PhaseFacts, p Profile, elapsed time.Duration) clock.Stamp {
+	timeout := f.Begin.Add(p.Timeout)
+	end := f.WindowBegin.Add(p.MinWindow)
+	done := 0
+	for _, c := range t.completed {
+		done += c
+	}
+	if need := max(p.MinTrajectories, p.MinPerAgent*f.Agents); done < need {
+		pace := float64(elapsed) * float64(need) / float64(max(1, done)) // in float: N can make it longer than a Duration holds
+		if pace >= float64(p.Timeout) {
+			return timeout
+		}
+		end = max(end, f.WindowBegin.Add(time.Duration(pace)))
+	}
+	return min(end, timeout)
+}

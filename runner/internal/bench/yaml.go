@@ -1,0 +1,60 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+)
+
+// decodeStrict reads YAML into v: unknown and repeated keys are errors, and every error begins with name:line.
+func decodeStrict(data []byte, name string, v any) error {
+	err := yaml.UnmarshalWithOptions(data, v, yaml.Strict())
+	var at lineError
+	var syntax yaml.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &at):
+		return fmt.Errorf("%s:%d: %w", name, at.line, at.error)
+	case errors.As(err, &syntax) && syntax.GetToken() != nil:
+		return fmt.Errorf("%s:%d: %s", name, syntax.GetToken().Position.Line, syntax.GetMessage())
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// lineError is an error about a value on a line of the file.
+type lineError struct {
+	error
+	line int
+}
+
+func (e lineError) Unwrap() error { return e.error }
+
+// located is a value of a file with the line where it begins.
+type located[T any] struct {
+	value T
+	line  int
+}
+
+// UnmarshalYAML decodes the value and keeps its line.
+func (l *located[T]) UnmarshalYAML(n ast.Node) error {
+	l.line = n.GetToken().Position.Line
+	return yaml.NodeToValue(n, &l.value, yaml.Strict())
+}
+
+// objectiveText is an objective as it stands in a file.
+type objectiveText struct{ Objective }
+
+// UnmarshalYAML parses the node's text.
+func (o *objectiveText) UnmarshalYAML(n ast.Node) (err error) {
+	text, ok := n.(*ast.StringNode)
+	if !ok {
+		return lineError{fmt.Errorf("an objective is a text such as %q", "p95(ttft) <= 5s"), n.GetToken().Position.Line}
+	}
+	if o.Objective, err = ParseObjective(text.Value); err != nil {
+		return lineError{err, n.GetToken().Position.Line}
+	}
+	return nil
+}
