@@ -33,6 +33,7 @@ type agent struct {
 	plan   Plan
 	lane   Lane
 	now    func() clock.Stamp
+	limit  func(trajectory.Turn) int // tokens that a turn's request allows; for the record
 	emit   func(bench.Record)
 	leave  func(next int) bool          // asked at every trajectory boundary, with the next play: true ends the agent
 	flight atomic.Pointer[bench.Record] // the request under way, for who closes a phase
@@ -99,7 +100,7 @@ func (a *agent) record(p trajectory.Play, play, k int, sent bool, due clock.Stam
 	rec := bench.Record{
 		Agent: a.slot, Play: play, Trajectory: p.ID, Turn: k, Turns: len(p.Turns), Salt: p.Salt,
 		Sched: due, ToolTool: w.tool, ToolPlanned: w.planned,
-		Recorded: p.Turns[k].Output, Messages: p.Turns[k].End + len(p.Salt),
+		Recorded: p.Turns[k].Output, Requested: a.limit(p.Turns[k]), Messages: p.Turns[k].End + len(p.Salt),
 	}
 	if sent {
 		rec.Shared = p.Turns[k-1].End + len(p.Salt)

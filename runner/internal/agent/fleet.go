@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"agentwatt/runner/internal/bench"
+	"agentwatt/runner/internal/trajectory"
 	"agentwatt/shared/clock"
 )
 
@@ -14,10 +15,11 @@ import (
 // the next trajectory boundary that any of them reaches. Nothing is drained in between.
 type Fleet struct {
 	Plan  Plan
-	Open  func() Lane        // a new agent's lane
-	Now   func() clock.Stamp // the process's clock
-	Spawn float64            // agents started per second; 0: all at once
-	Emit  func(bench.Record) // called from the agents' goroutines when a turn is over; must be quick
+	Open  func() Lane               // a new agent's lane
+	Limit func(trajectory.Turn) int // output tokens that a turn's request allows, for the record; nil: not known
+	Now   func() clock.Stamp        // the process's clock
+	Spawn float64                   // agents started per second; 0: all at once
+	Emit  func(bench.Record)        // called from the agents' goroutines when a turn is over; must be quick
 
 	mu      sync.Mutex
 	target  int
@@ -95,7 +97,10 @@ func (f *Fleet) spawn(ctx context.Context) {
 		f.slots = append(f.slots, &slot{})
 	}
 	s := f.slots[number]
-	a := &agent{slot: number, plan: f.Plan, lane: f.Open(), now: f.Now, emit: f.Emit}
+	a := &agent{slot: number, plan: f.Plan, lane: f.Open(), now: f.Now, limit: f.Limit, emit: f.Emit}
+	if a.limit == nil {
+		a.limit = func(trajectory.Turn) int { return 0 }
+	}
 	a.leave = func(next int) bool { return f.leave(s, next) }
 	s.agent = a
 	f.count(+1)
@@ -143,3 +148,10 @@ func (f *Fleet) InFlight() []bench.Record {
 
 // Wait blocks until every agent has ended; the caller cancels their lifetime first.
 func (f *Fleet) Wait() { f.wg.Wait() }
+
+// Active returns how many agents are live, leaving ones included.
+func (f *Fleet) Active() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.active
+}
