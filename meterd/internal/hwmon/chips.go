@@ -1,0 +1,76 @@
+package hwmon
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"agentwatt/meterd/internal/sysfs"
+	"agentwatt/shared/power"
+)
+
+// chip is one directory of /sys/class/hwmon.
+type chip struct {
+	dir    string
+	name   string // the driver's name: "amdgpu", "power_meter", ...
+	device string // what the chip hangs on: a PCI address, an ACPI or I2C name; the chip's name if the tree does not say
+	oem    string // what an ACPI power meter says that it measures; empty if nothing
+}
+
+func newChip(dir string) (chip, error) {
+	name, err := sysfs.Line(filepath.Join(dir, "name"))
+	if err != nil {
+		return chip{}, err
+	}
+	c := chip{dir: dir, name: name, device: sysfs.Target(filepath.Join(dir, "device"))}
+	if c.device == "" {
+		c.device = name
+	}
+	c.oem, _ = sysfs.Line(filepath.Join(dir, "device", "power1_oem_info")) // only Grace's firmware has it
+	return c, nil
+}
+
+// coverage says what a channel measures: its scope, and the device that must not be counted twice.
+type coverage struct {
+	scope  power.Scope
+	device string
+}
+
+// rules give the coverage of a channel by chip and label; the first that fits counts. An unknown chip is a component:
+// only what is known to be the whole of something may ever make a headline.
+var rules = []struct {
+	chip   string         // driver; empty: any
+	label  *regexp.Regexp // of the channel, or what the ACPI firmware says; nil: any
+	scope  power.Scope
+	device string // with $1 from the label; empty: the chip's device
+}{
+	// The driver's reading is the board's: GPU and memory. On an APU it is the whole socket, which hwmon does not say.
+	{"amdgpu", nil, power.Accelerator, ""},
+	// NVIDIA Grace: four ACPI meters per socket, told apart only by the firmware's text. Module = GPU and Grace;
+	// Grace = the CPU socket with its memory; CPU rail and SysIO are inside Grace.
+	{"power_meter", regexp.MustCompile(`^Module Power Socket (\d+)$`), power.Module, "module-$1"},
+	{"power_meter", regexp.MustCompile(`^Grace Power Socket (\d+)$`), power.CPU, "socket-$1"},
+	{"power_meter", regexp.MustCompile(`^CPU Power Socket (\d+)$`), power.Component, "socket-$1/cpu"},
+	{"power_meter", regexp.MustCompile(`^SysIO Power Socket (\d+)$`), power.Component, "socket-$1/sysio"},
+	// Any other ACPI meter measures what its board's maker chose, often the machine's input; hwmon does not say.
+	{"", nil, power.Component, ""},
+}
+
+// cover looks up what the channel with the given label measures.
+func (c chip) cover(label string) coverage {
+	for _, r := range rules {
+		if r.chip != "" && r.chip != c.name {
+			continue
+		}
+		if r.label == nil {
+			return coverage{r.scope, c.device}
+		}
+		if m := r.label.FindStringSubmatchIndex(label); m != nil {
+			return coverage{r.scope, string(r.label.ExpandString(nil, r.device, label, m))}
+		}
+	}
+	return coverage{power.Component, c.device} // not reached: the last rule fits all
+}
+
+// blanks make a label or a device unfit for an ID.
+var blanks = strings.NewReplacer(" ", "-", "\t", "-", "\n", "-")
