@@ -9,7 +9,7 @@ import (
 // c must be positive. A result that does not fit saturates.
 func mulDiv(a, b, c int64) int64 {
 	if a < 0 {
-		return -mulDiv(max(-a, -math.MaxInt64), b, c)
+		return -mulDiv(-max(a, -math.MaxInt64), b, c)
 	}
 	hi, lo := bits.Mul64(uint64(a), uint64(b))
 	lo, carry := bits.Add64(lo, uint64(c)/2, 0)
