@@ -1,0 +1,189 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"agentwatt/shared/clock"
+)
+
+// errProtocol marks a response that is not HTTP/1.1 as we speak it.
+var errProtocol = errors.New("protocol")
+
+// afterWriteError is how long an answer is waited for once the request could not be written: a server that refuses a
+// large body answers first and closes then.
+const afterWriteError = time.Second
+
+// exchange is one request on the wire and its response. err is what ended it early; nil: the response is whole.
+type exchange struct {
+	writeBegin, writeEnd, done clock.Stamp
+	err, writeErr              error
+
+	now      func() clock.Stamp
+	limits   Timeouts
+	lastRead clock.Stamp
+	writing  atomic.Bool // the rest of the request is still being written
+	refused  atomic.Bool // it could not be
+}
+
+// exchange writes the request and reads the response into got. It does not look into the body.
+// The connection is kept for the next request if that is possible, else closed.
+func (l *Lane) exchange(ctx context.Context, req request, got *capture) *exchange {
+	x := &exchange{now: l.c.opt.Clock.Now, limits: l.c.opt.Timeouts}
+	conn := l.conn
+	// Cancelling closes the socket at once: it ends reads and writes whatever their deadline is.
+	stop := context.AfterFunc(ctx, conn.abort)
+
+	x.writeBegin = x.now()
+	x.lastRead = x.writeBegin
+	x.arm(conn, false)
+	written := x.write(conn, req.bufs)
+	x.err = x.read(conn, got)
+	x.done = got.last
+	if x.err != nil || x.done == 0 {
+		x.done = x.now()
+	}
+	early := x.writing.Load()
+	if early { // answered before the request was read: the connection is of no more use
+		conn.abort()
+	}
+	if written != nil {
+		<-written
+	}
+	cancelled := !stop()
+
+	if x.err != nil || x.writeErr != nil || early || cancelled || !got.frame.reusable() {
+		l.drop()
+		return x
+	}
+	conn.served++
+	conn.since = time.Now()
+	return x
+}
+
+// write writes the request. What the kernel does not take at once is written by a goroutine, so that the answer of a server that
+// refuses the body half way is read and not waited for. The channel, nil if
+// there is nothing to wait for, closes when that goroutine ends.
+func (x *exchange) write(conn *conn, bufs [][]byte) <-chan struct{} {
+	if !conn.secure {
+		n, err := conn.sock.write(bufs)
+		if bufs = advance(bufs, n); err != nil || len(bufs) == 0 {
+			x.wrote(conn, err)
+			return nil
+		}
+	}
+	written := make(chan struct{})
+	x.writing.Store(true)
+	go func() {
+		defer close(written)
+		rest := net.Buffers(bufs)
+		var w io.Writer = conn.Conn
+		if !conn.secure {
+			w = conn.sock.Conn // net's own writev
+		}
+		_, err := rest.WriteTo(w)
+		x.wrote(conn, err)
+	}()
+	return written
+}
+
+func (x *exchange) wrote(conn *conn, err error) {
+	if err == nil {
+		x.writeEnd = x.now()
+	} else {
+		x.writeErr = err
+		x.refused.Store(true)
+		conn.SetReadDeadline(time.Now().Add(afterWriteError))
+	}
+	x.writing.Store(false)
+}
+
+// advance drops the first n bytes of bufs.
+func advance(bufs [][]byte, n int) [][]byte {
+	for len(bufs) > 0 && n >= len(bufs[0]) {
+		n -= len(bufs[0])
+		bufs = bufs[1:]
+	}
+	if n > 0 {
+		bufs[0] = bufs[0][n:]
+	}
+	return bufs
+}
+
+// read reads until the response is complete. Reading and stamping is all that it does.
+func (x *exchange) read(conn *conn, got *capture) error {
+	inBody := false
+	for {
+		room, err := got.room()
+		if err != nil {
+			return fmt.Errorf("%w: %w", errProtocol, err)
+		}
+		n, err := conn.Read(room)
+		if n > 0 {
+			x.lastRead = conn.sock.last.user
+			done, err := got.add(n, conn.sock.last)
+			switch {
+			case err != nil:
+				return fmt.Errorf("%w: %w", errProtocol, err)
+			case done:
+				return nil
+			case !inBody && len(got.marks) > 0:
+				inBody = true
+				x.arm(conn, true)
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return got.frame.eof()
+		case !isTimeout(err):
+			return err
+		case x.refused.Load():
+			return x.writeErr
+		default:
+			if err := x.expired(inBody); err != nil {
+				return err
+			}
+			x.arm(conn, inBody)
+		}
+	}
+}
+
+// deadline returns the deadline in force: of the stage or of the whole request, whichever comes first.
+func (x *exchange) deadline(inBody bool) (clock.Stamp, stageError) {
+	at, stage := x.writeBegin.Add(x.limits.FirstByte), stageError{"first byte of the answer", x.limits.FirstByte}
+	if inBody {
+		at, stage = x.lastRead.Add(x.limits.Idle), stageError{"more of the answer", x.limits.Idle}
+	}
+	if total := x.writeBegin.Add(x.limits.Total); total < at {
+		at, stage = total, stageError{"end of the answer", x.limits.Total}
+	}
+	return at, stage
+}
+
+// arm sets the connection's deadline. It is not moved with every read, which would cost a timer each: one that fires
+// too early is armed again.
+func (x *exchange) arm(conn *conn, inBody bool) {
+	at, _ := x.deadline(inBody)
+	conn.SetDeadline(time.Now().Add(max(at.Sub(x.now()), time.Millisecond)))
+	if x.refused.Load() { // the writer's shorter deadline may just have been overwritten
+		conn.SetReadDeadline(time.Now().Add(afterWriteError))
+	}
+}
+
+// expired returns the stage whose deadline has passed, if one has.
+func (x *exchange) expired(inBody bool) error {
+	at, stage := x.deadline(inBody)
+	if x.now() < at {
+		return nil
+	}
+	if x.writing.Load() {
+		stage.stage = "end of the request's upload"
+	}
+	return &stage
+}
