@@ -64,6 +64,10 @@ func (c chip) channels() []channel {
 	return list
 }
 
+// assumedWindow stands for the averaging window of a driver that does not state it, such as amdgpu, whose firmware filters
+// with an undocumented time constant.
+const assumedWindow = time.Second
+
 // meter describes one channel, such as "power1", read through its attribute "input" or "average".
 func (c chip) meter(name, kind string) power.Meter {
 	label, _ := sysfs.Line(filepath.Join(c.dir, name+"_label"))
@@ -81,6 +85,7 @@ func (c chip) meter(name, kind string) power.Meter {
 		m.Quantity = power.Counter
 	case kind == "average":
 		m.Quantity = power.Mean
+		m.Averaging, m.AveragingFrom = assumedWindow, power.Assumed
 		if ms := c.value(name + "_average_interval"); ms > 0 && ms < int64(time.Hour/time.Millisecond) {
 			m.Averaging, m.AveragingFrom = time.Duration(ms)*time.Millisecond, power.Specification
 		}
