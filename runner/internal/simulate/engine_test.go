@@ -41,7 +41,7 @@ func TestDecodeSpeedIsTheClosedForm(t *testing.T) {
 			p.PrefillBudget = 1 << 14 // all prompts in one step
 			s := start(t, p, Options{})
 			defer s.stop()
-			const prompt, output = 100, 41
+			const prompt, output = 100, 12
 			var qs []request
 			for i := range n {
 				q := ofTokens(prompt, fmt.Sprint("sequence ", i, " "))

@@ -87,24 +87,27 @@ func (p Params) Validate() error {
 		check(v >= low && v <= high, "%s is %v, want %v to %v", name, v, low, high)
 	}
 	within("max_batch", p.MaxBatch, 1, 1<<16)
-	within("prefill_budget", p.PrefillBudget, 1, 1<<24)
+	within("prefill_budget_tokens", p.PrefillBudget, 1, 1<<24)
 	within("block_tokens", p.BlockTokens, 1, 1<<16)
 	within("cache_tokens", p.CacheTokens, 1, 1<<31)
-	within("max_context", p.MaxContext, 2, 1<<24)
-	within("draft", p.Draft, 0, 64)
+	within("max_context_tokens", p.MaxContext, 2, 1<<24)
+	within("draft_tokens", p.Draft, 0, 64)
 	within("devices", p.Devices, 1, 1<<16)
 	between("step_base", p.StepBase, time.Microsecond, time.Minute)
 	between("step_per_sequence", p.StepPerSequence, 0, time.Second)
 	between("step_per_kilotoken", p.StepPerKilotoken, 0, time.Second)
 	between("draft_cost", p.DraftCost, 0, time.Minute)
 	between("counter_period", p.CounterPeriod, time.Microsecond, time.Hour)
-	check(p.PrefillRate >= 1 && p.PrefillRate <= 1e12, "prefill_rate is %v, want 1 to 1e12 tokens per second", p.PrefillRate)
+	check(p.PrefillRate >= 1 && p.PrefillRate <= 1e12, "prefill_tokens_per_second is %v, want 1 to 1e12", p.PrefillRate)
 	check(p.Acceptance >= 0 && p.Acceptance <= 1, "acceptance is %v, want 0 to 1", p.Acceptance)
 	check(p.Idle >= 0 && p.Idle <= 10*power.Megawatt/power.Power(max(p.Devices, 1)), // counters last for 256 hours
-		"idle is %v, want 0 W to 10 MW for all devices together", p.Idle)
-	for _, e := range []power.Energy{p.StepEnergy, p.DecodeEnergy, p.PrefillEnergy} {
-		check(e >= 0 && e <= power.Kilojoule, "an energy is %v, want 0 to 1 kJ", e)
+		"idle_watts is %v, want 0 W to 10 MW for all devices together", p.Idle)
+	energy := func(name string, e power.Energy) {
+		check(e >= 0 && e <= power.Kilojoule, "%s is %v, want 0 to 1000 J", name, e.Joules())
 	}
+	energy("step_energy_joules", p.StepEnergy)
+	energy("decode_energy_joules", p.DecodeEnergy)
+	energy("prefill_energy_joules", p.PrefillEnergy)
 	// Else a request that fits the context could wait for ever at the head of the line.
 	check(p.BlockTokens < 1 || p.blocks(p.MaxContext) <= p.capacity(),
 		"cache_tokens is %d: it cannot hold one context of %d tokens", p.CacheTokens, p.MaxContext)

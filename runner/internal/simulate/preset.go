@@ -53,9 +53,9 @@ func demo() Params {
 		MaxContext:       1 << 17,
 		Devices:          2,
 		Idle:             90 * power.Watt,
-		StepEnergy:       1200 * power.Millijoule,
-		DecodeEnergy:     250 * power.Millijoule,
-		PrefillEnergy:    12 * power.Millijoule,
+		StepEnergy:       900 * power.Millijoule,
+		DecodeEnergy:     1000 * power.Millijoule,
+		PrefillEnergy:    18 * power.Millijoule,
 		CounterPeriod:    100 * time.Millisecond,
 		Seed:             1,
 	}
