@@ -1,0 +1,58 @@
+package bus
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+)
+
+// serverLog passes what the embedded server says on, and keeps its last complaint: the server reports some failures to
+// its log only.
+type serverLog struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	worst string // the last error or warning
+	fatal bool   // the server gave up
+}
+
+func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(line(format, v)) }
+func (l *serverLog) Debugf(string, ...any)           {}
+func (l *serverLog) Tracef(string, ...any)           {}
+
+func (l *serverLog) Warnf(format string, v ...any) {
+	l.log.Warn(line(format, v))
+	l.keep(line(format, v), false)
+}
+
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.log.Error(line(format, v))
+	l.keep(line(format, v), false)
+}
+
+// Fatalf must not end the process, which is ours.
+func (l *serverLog) Fatalf(format string, v ...any) {
+	l.log.Error(line(format, v))
+	l.keep(line(format, v), true)
+}
+
+func (l *serverLog) keep(s string, fatal bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.worst, l.fatal = s, l.fatal || fatal
+}
+
+// complaint returns the last complaint, and whether the server gave up.
+func (l *serverLog) complaint() (string, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.worst == "" {
+		return "the server gave no reason", l.fatal
+	}
+	return l.worst, l.fatal
+}
+
+func line(format string, v []any) string {
+	return "nats: " + strings.TrimSpace(fmt.Sprintf(format, v...))
+}

@@ -1,0 +1,269 @@
+package bus
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ServerOptions say where the bus listens and what it keeps.
+type ServerOptions struct {
+	Listen   string        // host:port; no host: loopback; port 0: any free one; empty: no socket, in-process only
+	Dir      string        // of the store; made with mode 0700 where it is missing
+	MaxBytes int64         // of the stream on disk; older batches are discarded; 0: 1 GiB
+	MaxAge   time.Duration // of a batch; older ones are discarded; 0: 7 days
+	Log      *slog.Logger  // for what the NATS server says; nil: nowhere
+}
+
+const (
+	defaultMaxBytes = 1 << 30
+	defaultMaxAge   = 7 * 24 * time.Hour
+	dedupWindow     = 10 * time.Minute // within which a batch that is published again is recognised
+	startTimeout    = 30 * time.Second // for recovering a large store
+	maxConns        = 256
+	maxSubs         = 64 // of one connection
+)
+
+// Server is a NATS server inside this process with the stream POWER.
+type Server struct {
+	nats   *server.Server
+	secret string
+	lock   *os.File
+	close  sync.Once
+}
+
+// Serve starts a server on the store in o.Dir and returns when it takes batches; ctx bounds only that wait. The caller
+// closes the server.
+//
+// Every stored batch is synced to disk before it is acknowledged (SyncAlways): some tenths of a millisecond on flash,
+// some ten milliseconds on a spinning disk, for a few batches a second. The server's default, a sync every two minutes,
+// would lose that much measurement in a power cut.
+func Serve(ctx context.Context, o ServerOptions) (*Server, error) {
+	s, err := serve(ctx, o.withDefaults())
+	if err != nil {
+		return nil, fmt.Errorf("serve the bus from %s: %w", o.Dir, err)
+	}
+	return s, nil
+}
+
+func (o ServerOptions) withDefaults() ServerOptions {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = defaultMaxBytes
+	}
+	if o.MaxAge == 0 {
+		o.MaxAge = defaultMaxAge
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func serve(ctx context.Context, o ServerOptions) (*Server, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	held, err := lock(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{secret: rand.Text(), lock: held}
+	_, err = os.Stat(filepath.Join(o.Dir, streamDir, Stream))
+	existed := err == nil
+	if err := s.start(ctx, o, existed); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// start runs the NATS server and makes sure of the stream. existed says that the store holds one already.
+func (s *Server) start(ctx context.Context, o ServerOptions, existed bool) error {
+	opts, err := s.options(o)
+	if err != nil {
+		return err
+	}
+	if s.nats, err = server.NewServer(opts); err != nil {
+		return err
+	}
+	log := &serverLog{log: o.Log}
+	s.nats.SetLoggerV2(log, false, false, false)
+	s.nats.Start()
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := s.ready(ctx, log); err != nil {
+		return err
+	}
+	nc, err := s.connect()
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	if _, err = js.Stream(ctx, Stream); errors.Is(err, jetstream.ErrStreamNotFound) && existed {
+		reason, _ := log.complaint()
+		return fmt.Errorf("the stored batches cannot be read (%s); they are left as they are: move %s away to begin a new store",
+			reason, filepath.Join(o.Dir, streamDir, Stream))
+	}
+	if _, err = js.CreateOrUpdateStream(ctx, streamConfig(o)); err != nil {
+		return fmt.Errorf("make stream %s: %w", Stream, err)
+	}
+	return nil
+}
+
+// ready waits until the server takes connections.
+func (s *Server) ready(ctx context.Context, log *serverLog) error {
+	for !s.nats.ReadyForConnections(10 * time.Millisecond) {
+		reason, fatal := log.complaint()
+		if fatal {
+			return errors.New(reason)
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("wait for the server: %w (%s)", err, reason)
+		}
+	}
+	if !s.nats.JetStreamEnabled() {
+		reason, _ := log.complaint()
+		return fmt.Errorf("store did not open: %s", reason)
+	}
+	return nil
+}
+
+// accounts is the server's configuration of who may do what. Publishing needs a secret of this run, and a connection
+// within the process. Readers are whoever comes without a name.
+const accounts = `
+accounts {
+  METER {
+    jetstream: enabled
+    users: [ {user: meterd, password: %[1]q, allowed_connection_types: [IN_PROCESS]} ]
+    exports: [
+      {stream: "power.>"}, {stream: "live.>"}
+      {service: "$JS.API.STREAM.INFO.POWER"}, {service: "$JS.API.DIRECT.GET.POWER", response_type: stream}
+    ]
+  }
+  READ {
+    users: [ {user: reader, password: %[1]q, permissions: {
+      publish: ["meter.info", "meter.get"]
+      subscribe: ["power.>", "live.>", "_INBOX.>"]
+    }} ]
+    imports: [
+      {stream: {account: METER, subject: "power.>"}}, {stream: {account: METER, subject: "live.>"}}
+      {service: {account: METER, subject: "$JS.API.STREAM.INFO.POWER"}, to: "meter.info"}
+      {service: {account: METER, subject: "$JS.API.DIRECT.GET.POWER"}, to: "meter.get"}
+    ]
+  }
+}
+no_auth_user: reader
+`
+
+func (s *Server) options(o ServerOptions) (*server.Options, error) {
+	opts := new(server.Options)
+	if err := opts.ProcessConfigString(fmt.Sprintf(accounts, s.secret)); err != nil {
+		return nil, fmt.Errorf("configure accounts: %w", err)
+	}
+	opts.ServerName = "meterd"
+	opts.NoSigs = true
+	opts.JetStream = true
+	opts.StoreDir = o.Dir
+	opts.SyncAlways = true
+	opts.JetStreamMaxMemory = 16 << 20
+	opts.JetStreamMaxStore = 1 << 62 // the stream has its own limit, and must fit in when that is lowered, too
+	opts.MaxPayload = maxPayload
+	opts.MaxConn = maxConns
+	opts.MaxSubs = maxSubs
+	if o.Listen == "" {
+		opts.DontListen = true
+		return opts, nil
+	}
+	host, port, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: %w", o.Listen, err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: port: %w", o.Listen, err)
+	}
+	if opts.Host = host; host == "" {
+		opts.Host = "127.0.0.1"
+	}
+	if opts.Port = int(n); n == 0 {
+		opts.Port = server.RANDOM_PORT
+	}
+	return opts, nil
+}
+
+func streamConfig(o ServerOptions) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        Stream,
+		Description: "power batches, see batch.proto",
+		Subjects:    []string{subjects},
+		Storage:     jetstream.FileStorage,
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardOld,
+		MaxBytes:    o.MaxBytes,
+		MaxAge:      o.MaxAge,
+		MaxMsgSize:  maxPayload,
+		Duplicates:  min(dedupWindow, o.MaxAge),
+		Replicas:    1,
+		AllowDirect: true,
+		RePublish:   &jetstream.RePublish{Source: subjects, Destination: liveRoot + ".>", HeadersOnly: true},
+	}
+}
+
+// connect opens a privileged connection within the process.
+func (s *Server) connect() (*nats.Conn, error) {
+	nc, err := nats.Connect("", nats.InProcessServer(s.nats), nats.UserInfo("meterd", s.secret),
+		nats.Name("meterd"), nats.MaxReconnects(-1), nats.ErrorHandler(ignore))
+	if err != nil {
+		return nil, fmt.Errorf("connect within the process: %w", err)
+	}
+	return nc, nil
+}
+
+// URL returns where others connect, with the actual port; empty if there is no socket.
+func (s *Server) URL() string {
+	if s.nats.Addr() == nil {
+		return ""
+	}
+	return s.nats.ClientURL()
+}
+
+// Dial connects a reader within the process. It may do what any reader may.
+func (s *Server) Dial(ctx context.Context) (*Conn, error) {
+	return dial(ctx, "the server in this process", "", nats.InProcessServer(s.nats))
+}
+
+// Publisher opens a connection for publishing. The caller closes it.
+func (s *Server) Publisher() (*Publisher, error) {
+	nc, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	return newPublisher(nc)
+}
+
+// Close stops the server and waits until it has. What was published is on disk before.
+func (s *Server) Close() {
+	s.close.Do(func() {
+		if s.nats != nil {
+			s.nats.Shutdown()
+			s.nats.WaitForShutdown()
+		}
+		s.lock.Close()
+	})
+}
