@@ -61,15 +61,17 @@ const (
 // pass only m's. Stamps count in whole microseconds, as Sample says; the slice is not kept and not changed.
 //
 // A value is fresh when it differs from the one before. The time of a fresh value is when it was first seen. Of a power,
-// the same value also counts as fresh when it is still read one and a half periods after it was last fresh: the sensor has
-// refreshed since, and a constant load repeats the same integer. Of a counter it does not: a counter must move while the
-// device draws power, and one that stands still is frozen, or its device draws nothing that could be told from that.
+// the same value also counts as fresh when the sensor must have refreshed since, as a constant load repeats the same integer:
+// when it is still read one and a half periods after it was last fresh, or when the reads are three quarters of a period
+// apart. (One period would not do: periods jitter, and a re-read just before a change would undo the removal of re-reads.)
+// Of a counter it does not: a counter must move while the device draws power, and one that stands still is frozen, or its
+// device draws nothing that could be told from that.
 func NewSeries(m Meter, samples []Sample) *Series {
 	s := &Series{meter: m, problem: m.problem()}
 	if s.problem != "" {
 		return s
 	}
-	if !slices.IsSortedFunc(samples, inOrder) {
+	if !ordered(samples) {
 		samples = slices.Clone(samples)
 		slices.SortFunc(samples, inOrder)
 	}
@@ -120,8 +122,18 @@ func inOrder(a, b Sample) int {
 	return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Within, b.Within), cmp.Compare(a.Raw, b.Raw))
 }
 
-// read fills the columns with the fresh values among samples. An unchanged value is fresh again once it is still read
-// `again` µs after it last was. Values outside [0, most] cannot be.
+// ordered reports whether samples are sorted by inOrder, looking at more than the time only where it must.
+func ordered(samples []Sample) bool {
+	for i := 1; i < len(samples); i++ {
+		if a, b := &samples[i-1], &samples[i]; a.Time > b.Time || a.Time == b.Time && inOrder(*a, *b) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// read fills the columns with the fresh values among samples. An unchanged value is fresh again once it is read `again` µs
+// after it last was, or half of that after the last read. Values outside [0, most] cannot be.
 func (s *Series) read(samples []Sample, again, most int64) {
 	s.at, s.before = make([]int64, 0, len(samples)), make([]int64, 0, len(samples))
 	s.within, s.value = make([]int64, 0, len(samples)), make([]int64, 0, len(samples))
@@ -149,7 +161,7 @@ func (s *Series) read(samples []Sample, again, most int64) {
 		case x.Raw != value:
 			s.endSteady(since, s.last, value)
 			since = at
-		case at-fresh < again:
+		case at-fresh < again && at-s.last < again/2:
 			s.last = at
 			continue
 		}

@@ -21,7 +21,7 @@ func CheckCounter(counter, power Use) (ratio float64, w *Warning, invalid bool) 
 		return 0, nil, false
 	}
 	ratio = float64(power.Mean) / float64(counter.Mean)
-	off := math.Abs(ratio - 1)
+	off := math.Abs(float64(power.Mean-counter.Mean)) / float64(counter.Mean)
 	if counter.Mean == 0 {
 		ratio, off = 0, math.Inf(1)
 	}

@@ -65,23 +65,21 @@ func (s *Series) sampling(q question) float64 {
 	i, _ := s.locate(q.from)
 	j, _ := s.locate(q.to)
 	var squares float64
-	n := 0
+	n, seen := 1, int64(0)
 	for k := i + 1; k <= j; k++ {
-		if s.at[k]-s.at[k-1] <= s.limit {
-			d := float64(s.value[k] - s.value[k-1])
-			squares += d * d
-			n++
+		if d := s.at[k] - s.at[k-1]; d <= s.limit {
+			step := float64(s.value[k] - s.value[k-1])
+			squares += step * step
+			n, seen = n+1, seen+d
 		}
 	}
-	if n == 0 {
-		return 0
-	}
-	unseen := 1.0
-	if s.period > 0 {
+	values, unseen := float64(n), 1.0
+	if s.period > 0 { // equal neighbours may have been removed as re-reads; the sensor refreshed all the same
+		values = max(values, float64(seen)/float64(s.period))
 		unseen -= float64(m.Averaging/time.Microsecond) / float64(s.period)
 	}
 	micro := float64(m.Scale.Num) / float64(m.Scale.Den)
-	return micro * math.Sqrt(squares/2/float64(n)*unseen/float64(n+1))
+	return micro * math.Sqrt(squares/2*unseen) / values
 }
 
 // edge returns the uncertainty in µJ from the edge at x, P·τ/√12 with the local power P. τ is where the edge can lie:
