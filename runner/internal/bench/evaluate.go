@@ -61,7 +61,7 @@ func newEvaluation(f PhaseFacts, records []Record) *evaluation {
 	for i := range records {
 		r := &records[i]
 		switch {
-		case !e.window.Holds(r):
+		case !e.window.Holds(*r):
 		case r.Failure == Cancelled:
 			e.cancelled++
 		default:
@@ -127,7 +127,7 @@ func (e *evaluation) invalid(phase Phase, p Profile) (reasons []string) {
 		completed := NewTally(nil)
 		for _, r := range e.members {
 			if e.completed(r) {
-				completed.Add(r)
+				completed.Add(*r)
 			}
 		}
 		if !StopRule(p, e.window.Begin, e.window.End, completed.Completed(e.facts.Agents)) {

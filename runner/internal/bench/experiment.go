@@ -12,23 +12,24 @@ import (
 type Experiment struct {
 	ID          string      `json:"id"` // of the run
 	Started     clock.Stamp `json:"started_unix_nanos"`
-	Tool        string      `json:"tool"`              // "runner <version>"
-	Binary      string      `json:"binary_sha256"`     //
-	Endpoint    string      `json:"endpoint"`          // URL without credentials
-	Model       string      `json:"model"`             //
-	Dataset     string      `json:"dataset"`           // file name
-	DatasetSum  string      `json:"dataset_sha256"`    //
-	Tiers       []Tier      `json:"tiers"`             //
-	TiersSum    string      `json:"tiers_sha256"`      //
-	Profile     Profile     `json:"profile"`           //
-	Output      string      `json:"output_mode"`       // free, exact, recorded, fixed (METHOD 2)
-	OutputAsked string      `json:"output_mode_asked"` // before a visible fall-back
-	OutputCap   int         `json:"output_cap"`        //
-	ToolTime    string      `json:"tool_time_mode"`    // sampled, recorded, scaled, none
-	Salt        string      `json:"salt_position"`     // before, after
-	Seed        uint64      `json:"seed"`              //
-	Host        string      `json:"runner_host"`       //
-	Boot        string      `json:"runner_boot"`       // kernel boot id: same boot, same clock
+	Tool        string      `json:"tool"`                    // "runner <version>"
+	Binary      string      `json:"binary_sha256"`           //
+	Endpoint    string      `json:"endpoint"`                // URL without credentials
+	Model       string      `json:"model"`                   //
+	Dataset     string      `json:"dataset"`                 // file name
+	DatasetSum  string      `json:"dataset_sha256"`          //
+	Tiers       []Tier      `json:"tiers"`                   //
+	TiersSum    string      `json:"tiers_sha256"`            //
+	Profile     Profile     `json:"profile"`                 //
+	Output      string      `json:"output_mode"`             // free, exact, recorded, fixed (METHOD 2)
+	OutputAsked string      `json:"output_mode_asked"`       // before a visible fall-back
+	OutputCap   int         `json:"output_cap"`              //
+	ToolTime    string      `json:"tool_time_mode"`          // sampled, recorded, scaled, none
+	Salt        string      `json:"salt_position"`           // before, after
+	Seed        uint64      `json:"seed"`                    //
+	Host        string      `json:"runner_host"`             //
+	Boot        string      `json:"runner_boot"`             // kernel boot id: same boot, same clock
+	Epoch       clock.Stamp `json:"runner_epoch_unix_nanos"` // the runner's stamp of that boot's monotonic zero; see clock.State
 	Simulated   bool        `json:"simulated_endpoint"`
 	System      System      `json:"system"` //
 	Power       PowerPlan   `json:"power"`  //

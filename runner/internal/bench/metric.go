@@ -54,7 +54,9 @@ func (m Metric) wait() bool { return m == TTFT || m == TTFTAnswer || m == TTFTSc
 // Of returns the metric of a request that is no longer in flight, in its base unit. A failed request has the worst value.
 // ok is false where the metric does not exist for this request (a one-chunk answer has no output speed, an answer
 // without usage has no speed at all): it is then excluded from the percentile and counted.
-func (m Metric) Of(r *Record) (v float64, ok bool) {
+func (m Metric) Of(r Record) (v float64, ok bool) { return m.of(&r) }
+
+func (m Metric) of(r *Record) (v float64, ok bool) {
 	if m == Lag {
 		return r.Lag().Seconds(), r.WriteBegin != 0 && r.Sched != 0
 	}

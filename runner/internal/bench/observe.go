@@ -52,7 +52,7 @@ func (e *evaluation) values(m Metric, patience float64) ([]float64, []play) {
 // excluded. Patience 0 has no limit.
 func (e *evaluation) value(m Metric, r *Record, patience float64) (v float64, ok bool) {
 	if r.Failure != InFlight || m == Lag {
-		return m.Of(r)
+		return m.of(r)
 	}
 	if r.FirstOutput == 0 {
 		late := patience > 0 && e.facts.End.Sub(r.Start()).Seconds() > patience
@@ -63,5 +63,5 @@ func (e *evaluation) value(m Metric, r *Record, patience float64) (v float64, ok
 	}
 	answered := *r // its waits are known like an answered request's
 	answered.Failure, answered.Output = "", Unknown
-	return m.Of(&answered)
+	return m.of(&answered)
 }

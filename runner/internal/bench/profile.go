@@ -44,24 +44,25 @@ type profileFile struct {
 
 // profileText is a profile as it stands in a file.
 type profileText struct {
-	Comparable      bool          `yaml:"comparable"`
-	Spawn           float64       `yaml:"spawn_per_second"`
-	StartTurns      int           `yaml:"start_turns"`
-	Hold            time.Duration `yaml:"hold"`
-	Settle          time.Duration `yaml:"settle"`
-	MinWindow       time.Duration `yaml:"min_window"`
-	MinTrajectories int           `yaml:"min_trajectories"`
-	MinPerAgent     int           `yaml:"min_trajectories_per_agent"`
-	Timeout         time.Duration `yaml:"phase_timeout"`
-	Extend          float64       `yaml:"extend"`
-	MaxAgents       int           `yaml:"max_agents"`
-	Step            int           `yaml:"step"`
-	Relative        float64       `yaml:"relative_step"`
-	Retests         int           `yaml:"retests"`
+	Comparable      bool         `yaml:"comparable"`
+	Spawn           float64      `yaml:"spawn_per_second"`
+	StartTurns      int          `yaml:"start_turns"`
+	Hold            durationText `yaml:"hold"`
+	Settle          durationText `yaml:"settle"`
+	MinWindow       durationText `yaml:"min_window"`
+	MinTrajectories int          `yaml:"min_trajectories"`
+	MinPerAgent     int          `yaml:"min_trajectories_per_agent"`
+	Timeout         durationText `yaml:"phase_timeout"`
+	Extend          float64      `yaml:"extend"`
+	MaxAgents       int          `yaml:"max_agents"`
+	Step            int          `yaml:"step"`
+	Relative        float64      `yaml:"relative_step"`
+	Retests         int          `yaml:"retests"`
 }
 
 func (t profileText) named(name string) Profile {
-	return Profile{name, t.Comparable, t.Spawn, t.StartTurns, t.Hold, t.Settle, t.MinWindow, t.MinTrajectories, t.MinPerAgent, t.Timeout,
+	return Profile{name, t.Comparable, t.Spawn, t.StartTurns, t.Hold.Duration, t.Settle.Duration, t.MinWindow.Duration,
+		t.MinTrajectories, t.MinPerAgent, t.Timeout.Duration,
 		t.Extend, t.MaxAgents, t.Step, t.Relative, t.Retests}
 }
 

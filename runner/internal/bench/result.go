@@ -84,11 +84,12 @@ type ClientCost struct {
 // ScopePower is the power of one scope over a phase's window: the sum over its devices, each joule once.
 type ScopePower struct {
 	Scope       power.Scope       `json:"scope"`
-	Mean        power.Power       `json:"mean_microwatts"`
-	Energy      power.Energy      `json:"energy_microjoules"`
-	Coverage    float64           `json:"coverage"` // the worst device's
-	Uncertainty power.Uncertainty `json:"uncertainty"`
-	Devices     []string          `json:"devices"`            // counted
+	Mean        power.Power       `json:"mean_microwatts"`    // 0 unless Valid
+	Energy      power.Energy      `json:"energy_microjoules"` // of the whole window; 0 unless Valid
+	Coverage    float64           `json:"coverage"`           // the worst device's; 0 unless Valid
+	Uncertainty power.Uncertainty `json:"uncertainty"`        //
+	Devices     []string          `json:"devices"`            // counted, each once
+	Meters      []string          `json:"meters"`             // ids of the meters counted, in the order of Devices
 	Missing     []string          `json:"missing,omitempty"`  // expected and not valid
 	Valid       bool              `json:"valid"`              // every expected device present and valid
 	Simulated   bool              `json:"simulated"`          //
@@ -186,6 +187,7 @@ type Figure struct {
 	JoulesPerFresh      float64           `json:"joules_per_fresh_input_token"`  //
 	JoulesPerCached     float64           `json:"joules_per_cached_input_token"` //
 	TokensPerSecond     float64           `json:"output_tokens_per_second"`      //
+	Nameplate           float64           `json:"agents_per_megawatt_nameplate"` // from the stated TDP, never a measurement; 0: not stated
 	Simulated           bool              `json:"simulated"`                     //
 }
 

@@ -28,7 +28,7 @@ func NewTally(tiers []Tier) *Tally {
 }
 
 // Add counts a finished request that began in the window.
-func (t *Tally) Add(r *Record) {
+func (t *Tally) Add(r Record) {
 	if r.Failure == Cancelled {
 		return
 	}
@@ -38,7 +38,7 @@ func (t *Tally) Add(r *Record) {
 	}
 	for i, tier := range t.tiers {
 		for j, o := range tier.Objectives {
-			if v, ok := o.Metric.Of(r); ok {
+			if v, ok := o.Metric.of(&r); ok {
 				c := &t.counts[i][j]
 				c.requests++
 				if !o.Met(v) {

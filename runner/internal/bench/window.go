@@ -16,7 +16,7 @@ type Window struct {
 func (w Window) Length() time.Duration { return max(0, w.End.Sub(w.Begin)) }
 
 // Holds reports whether a request belongs to the window: by its start, whenever it ends (METHOD 4).
-func (w Window) Holds(r *Record) bool { return w.Begin <= r.Start() && r.Start() < w.End }
+func (w Window) Holds(r Record) bool { return w.Begin <= r.Start() && r.Start() < w.End }
 
 // Window returns the phase's window; the zero Window if it never began.
 func (f PhaseFacts) Window() Window {

@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -49,12 +50,27 @@ type objectiveText struct{ Objective }
 
 // UnmarshalYAML parses the node's text.
 func (o *objectiveText) UnmarshalYAML(n ast.Node) (err error) {
+	o.Objective, err = parseText(n, "an objective", "p95(ttft) <= 5s", ParseObjective)
+	return err
+}
+
+// durationText is a duration as it stands in a file. The decoder knows durations, but not where a bad one stands.
+type durationText struct{ time.Duration }
+
+// UnmarshalYAML parses the node's text.
+func (d *durationText) UnmarshalYAML(n ast.Node) (err error) {
+	d.Duration, err = parseText(n, "a duration", "1m30s", time.ParseDuration)
+	return err
+}
+
+// parseText parses the text of a node. Errors carry its line.
+func parseText[T any](n ast.Node, what, example string, parse func(string) (T, error)) (v T, err error) {
 	text, ok := n.(*ast.StringNode)
 	if !ok {
-		return lineError{fmt.Errorf("an objective is a text such as %q", "p95(ttft) <= 5s"), n.GetToken().Position.Line}
+		return v, lineError{fmt.Errorf("%s is a text such as %q", what, example), n.GetToken().Position.Line}
 	}
-	if o.Objective, err = ParseObjective(text.Value); err != nil {
-		return lineError{err, n.GetToken().Position.Line}
+	if v, err = parse(text.Value); err != nil {
+		return v, lineError{err, n.GetToken().Position.Line}
 	}
-	return nil
+	return v, nil
 }
