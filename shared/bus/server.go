@@ -80,17 +80,26 @@ func serve(ctx context.Context, o ServerOptions) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{secret: rand.Text(), lock: held}
-	_, err = os.Stat(filepath.Join(o.Dir, streamDir, Stream))
-	existed := err == nil
-	if err := s.start(ctx, o, existed); err != nil {
+	if err := s.start(ctx, o, holdsBatches(o.Dir)); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// start runs the NATS server and makes sure of the stream. existed says that the store holds one already.
-func (s *Server) start(ctx context.Context, o ServerOptions, existed bool) error {
+// holdsBatches reports whether there is something in the store that must not be lost.
+func holdsBatches(dir string) bool {
+	blocks, _ := filepath.Glob(filepath.Join(dir, streamDir, Stream, "msgs", "*.blk")) // the pattern is not malformed
+	for _, name := range blocks {
+		if info, err := os.Stat(name); err == nil && info.Size() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// start runs the NATS server and makes sure of the stream. used says that the store holds batches.
+func (s *Server) start(ctx context.Context, o ServerOptions, used bool) error {
 	opts, err := s.options(o)
 	if err != nil {
 		return err
@@ -115,7 +124,7 @@ func (s *Server) start(ctx context.Context, o ServerOptions, existed bool) error
 	if err != nil {
 		return err
 	}
-	if _, err = js.Stream(ctx, Stream); errors.Is(err, jetstream.ErrStreamNotFound) && existed {
+	if _, err = js.Stream(ctx, Stream); errors.Is(err, jetstream.ErrStreamNotFound) && used {
 		reason, _ := log.complaint()
 		return fmt.Errorf("the stored batches cannot be read (%s); they are left as they are: move %s away to begin a new store",
 			reason, filepath.Join(o.Dir, streamDir, Stream))
