@@ -57,6 +57,7 @@ func (c *capture) room() ([]byte, error) {
 
 // add takes the n bytes just read into room. It reports whether they complete the response.
 func (c *capture) add(n int, r receipt) (done bool, err error) {
+	r.at = max(r.at, c.last) // moving the kernel's stamps to our clock may swap two that are nanoseconds apart
 	before := len(c.slab)
 	c.slab, err = c.frame.feed(c.slab, c.slab[before:before+n])
 	if c.frame.inBody() {

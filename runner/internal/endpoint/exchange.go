@@ -19,6 +19,9 @@ var errProtocol = errors.New("protocol")
 // large body answers first and closes then.
 const afterWriteError = time.Second
 
+// afterAnswer is how long a request may still be written after it was answered.
+const afterAnswer = 50 * time.Millisecond
+
 // exchange is one request on the wire and its response. err is what ended it early; nil: the response is whole.
 type exchange struct {
 	writeBegin, writeEnd, done clock.Stamp
@@ -48,22 +51,33 @@ func (l *Lane) exchange(ctx context.Context, req request, got *capture) *exchang
 	if x.err != nil || x.done == 0 {
 		x.done = x.now()
 	}
-	early := x.writing.Load()
-	if early { // answered before the request was read: the connection is of no more use
-		conn.abort()
-	}
 	if written != nil {
-		<-written
+		x.finishWriting(conn, written)
 	}
 	cancelled := !stop()
 
-	if x.err != nil || x.writeErr != nil || early || cancelled || !got.frame.reusable() {
+	if x.err != nil || x.writeEnd == 0 || cancelled || !got.frame.reusable() {
 		l.drop()
 		return x
 	}
 	conn.served++
 	conn.since = time.Now()
 	return x
+}
+
+// finishWriting ends the writing goroutine. After a whole answer it is as good as done, unless the server answered
+// without reading: then the connection is of no more use.
+func (x *exchange) finishWriting(conn *conn, written <-chan struct{}) {
+	if x.err == nil {
+		conn.SetWriteDeadline(time.Now().Add(afterAnswer))
+		defer conn.SetWriteDeadline(time.Time{})
+	} else {
+		conn.abort()
+	}
+	<-written
+	if errors.Is(x.writeErr, net.ErrClosed) {
+		x.writeErr = nil // our own doing: what ended the reading says why
+	}
 }
 
 // write writes the request. What the kernel does not take at once is written by a goroutine, so that the answer of a server that
@@ -166,11 +180,11 @@ func (x *exchange) deadline(inBody bool) (clock.Stamp, stageError) {
 	return at, stage
 }
 
-// arm sets the connection's deadline. It is not moved with every read, which would cost a timer each: one that fires
+// arm sets the deadline of reads; one that passes ends the writing too. It is not moved with every read, which would cost a timer each: one that fires
 // too early is armed again.
 func (x *exchange) arm(conn *conn, inBody bool) {
 	at, _ := x.deadline(inBody)
-	conn.SetDeadline(time.Now().Add(max(at.Sub(x.now()), time.Millisecond)))
+	conn.SetReadDeadline(time.Now().Add(max(at.Sub(x.now()), time.Millisecond)))
 	if x.refused.Load() { // the writer's shorter deadline may just have been overwritten
 		conn.SetReadDeadline(time.Now().Add(afterWriteError))
 	}

@@ -25,7 +25,7 @@ type Script struct {
 	Answer    func(*Request) []Step // to a request that was read whole
 	Early     func(*Request) []Step // before the body is read; nil, or a nil answer: read it
 	Models    string                // JSON of GET .../models; empty: 404
-	KeepAlive time.Duration         // an idle connection is closed after this; 0: never
+	KeepAlive time.Duration         // a connection is closed when idle for this long after an answer; 0: never
 	TLS       bool                  //
 	Memory    bool                  // connections in memory (Server.Dial), for synctest
 	Forget    bool                  // keep no requests and no writes: for long loads
@@ -194,8 +194,8 @@ func (s *Server) accept() {
 // serve answers the requests of one connection.
 func (s *Server) serve(c net.Conn, ordinal int) {
 	in := bufio.NewReader(c)
-	for {
-		if s.script.KeepAlive > 0 {
+	for first := true; ; first = false {
+		if s.script.KeepAlive > 0 && !first {
 			c.SetReadDeadline(time.Now().Add(s.script.KeepAlive))
 		}
 		if _, err := in.Peek(1); err != nil {
