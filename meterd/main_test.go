@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"agentwatt/shared/bus"
+	"agentwatt/shared/fault"
+)
+
+// The test binary is the command, so that scripts run the real program in processes of their own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"meterd": main})
+}
+
+// The scripts read as the manual: one file per thing that a user does, or gets wrong.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			address, err := freeAddress()
+			e.Setenv("LISTEN", address)
+			e.Setenv("BUS", "nats://"+address)
+			return err
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"published": published},
+	})
+}
+
+// published waits until the bus of the script has batches of the sources that its arguments name.
+func published(ts *testscript.TestScript, neg bool, sources []string) {
+	if neg || len(sources) == 0 {
+		ts.Fatalf("usage: published source...")
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		seen, err := sourcesOn(ts.Getenv("BUS"))
+		missing := ""
+		for _, s := range sources {
+			if !strings.Contains(seen, " "+s+" ") {
+				missing = s
+			}
+		}
+		if missing == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no batch of %s on the bus: sources %q, %v", missing, seen, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// sourcesOn lists the sources on a bus between blanks.
+func sourcesOn(url string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	conn, err := bus.Dial(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	hosts, err := conn.Hosts(ctx)
+	names := " "
+	for _, h := range hosts {
+		names += h.Source + " "
+	}
+	return names, err
+}
+
+// freeAddress returns a loopback address that was free a moment ago.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// The exit code says who is to blame: 1 the host, 2 the user.
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, yaml string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	none := write("none.yaml", "sys_root: "+dir+"\nsources: {nvml: {enabled: false}}\n")
+	tests := []struct {
+		name string
+		args []string
+		want int
+	}{
+		{"help", nil, fault.Done},
+		{"version", []string{"version"}, fault.Done},
+		{"config", []string{"config"}, fault.Done},
+		{"unknown command", []string{"bogus"}, fault.Usage},
+		{"unknown flag", []string{"run", "--bogus"}, fault.Usage},
+		{"too many arguments", []string{"top", "x"}, fault.Usage},
+		{"negative count", []string{"top", "-n", "-1"}, fault.Usage},
+		{"no such file", []string{"run", "-c", filepath.Join(dir, "nowhere")}, fault.Usage},
+		{"unknown key", []string{"probe", "-c", write("key.yaml", "x: 1\n")}, fault.Usage},
+		{"remote", []string{"run", "--listen", "0.0.0.0:0"}, fault.Usage},
+		{"no source", []string{"run", "-c", none, "--dir", filepath.Join(dir, "store")}, fault.Failure},
+		{"nothing to probe", []string{"probe", "-c", none}, fault.Failure},
+		{"no bus", []string{"top", "--bus", "nats://127.0.0.1:1", "-n", "1"}, fault.Failure},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var out, errs strings.Builder
+			if code := run(test.args, &out, &errs); code != test.want {
+				t.Errorf("exit code %d, want %d; %s", code, test.want, errs.String())
+			}
+			if failed := test.want != fault.Done; failed != strings.HasPrefix(errs.String(), "meterd: ") {
+				t.Errorf("standard error is %q", errs.String())
+			}
+		})
+	}
+}

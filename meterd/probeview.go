@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"agentwatt/shared/power"
+)
+
+// survey is what meterd probe finds on a host.
+type survey struct {
+	Host    string          `json:"host"`
+	Sources []sourceSurvey  `json:"sources"`
+	Absent  []absenceSurvey `json:"absent"`
+}
+
+// sourceSurvey is one source that is there.
+type sourceSurvey struct {
+	Name    string        `json:"name"`
+	Reads   int           `json:"reads"`                   // reads that the figures below come from
+	ReadP50 time.Duration `json:"read_duration_p50_nanos"` // of one read of all meters together
+	ReadP99 time.Duration `json:"read_duration_p99_nanos"` //
+	Meters  []meterSurvey `json:"meters"`                  //
+	Fix     string        `json:"fix,omitempty"`           // what to do about meters that may not be read
+}
+
+// meterSurvey is one meter and what it did during the probe.
+type meterSurvey struct {
+	power.Meter
+	Status power.Status  `json:"status"`                          // of the last read
+	Fresh  int           `json:"fresh_values"`                    // changes that were seen
+	Update time.Duration `json:"measured_period_nanos,omitempty"` // between fresh values; 0: too few were seen to say
+}
+
+// absenceSurvey is what cannot be metered, why, and what to do about it.
+type absenceSurvey struct {
+	Source string `json:"source"`
+	Reason string `json:"reason"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+// print writes the survey for people, within 100 columns where names allow it.
+func (s survey) print(w io.Writer) {
+	for _, src := range s.Sources {
+		fmt.Fprintf(w, "%s: %d meters; one read of all takes %s (median), %s (p99 of %d)\n",
+			src.Name, len(src.Meters), brief(src.ReadP50), brief(src.ReadP99), src.Reads)
+		src.print(w)
+		if src.Fix != "" {
+			fmt.Fprintf(w, "    denied: %s\n", src.Fix)
+		}
+		fmt.Fprintln(w)
+	}
+	if len(s.Absent) > 0 {
+		fmt.Fprintln(w, "not metered:")
+	}
+	for _, a := range s.Absent {
+		fmt.Fprintf(w, "  %s: %s\n", a.Source, a.Reason)
+		if a.Fix != "" {
+			fmt.Fprintf(w, "    fix: %s\n", a.Fix)
+		}
+	}
+}
+
+// print writes the meters, grouped by device. The heading of a device is what its meters' IDs begin with.
+func (s sourceSurvey) print(w io.Writer) {
+	for _, device := range s.devices() {
+		prefix := ""
+		tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, m := range s.Meters {
+			if m.Device != device {
+				continue
+			}
+			if prefix == "" {
+				prefix = m.ID[:strings.LastIndex(m.ID, "/")+1]
+				fmt.Fprintf(w, "  %s%s  %s\n", mark(m.Simulated), prefix, m.Name)
+				fmt.Fprintln(tab, "    METER\tKIND\tSCOPE\tUPDATES\tACCURACY\tSTATUS")
+			}
+			fmt.Fprintf(tab, "    %s\t%s\t%s\t%s\t%s\t%s\n",
+				strings.TrimPrefix(m.ID, prefix), m.means(), m.Scope, m.updates(), m.gain(), m.Status)
+		}
+		tab.Flush()
+	}
+}
+
+// devices lists the devices in the order of their first meters.
+func (s sourceSurvey) devices() (out []string) {
+	for _, m := range s.Meters {
+		if !slices.Contains(out, m.Device) {
+			out = append(out, m.Device)
+		}
+	}
+	return out
+}
+
+// means says what one value is.
+func (m meterSurvey) means() string {
+	if m.Averaging > 0 {
+		return fmt.Sprintf("%s %s", m.Quantity, brief(m.Averaging))
+	}
+	return m.Quantity.String()
+}
+
+// updates says how often the value changes and who says so.
+func (m meterSurvey) updates() string {
+	switch {
+	case m.Update > 0:
+		return brief(m.Update) + " measured"
+	case m.Period > 0:
+		return fmt.Sprintf("%s %s", brief(m.Period), m.PeriodFrom)
+	}
+	return "every read"
+}
+
+func (m meterSurvey) gain() string {
+	if m.Accuracy < 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("±%.3g %% %s", 100*m.Accuracy, m.AccuracyFrom)
+}
+
+// brief prints a duration with three digits at most.
+func brief(d time.Duration) string {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(time.Second).String()
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d >= 10*time.Millisecond:
+		return d.Round(time.Millisecond).String()
+	case d >= time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	}
+	return d.Round(100 * time.Nanosecond).String()
+}

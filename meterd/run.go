@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"agentwatt/meterd/internal/sampler"
+	"agentwatt/shared/bus"
+	"agentwatt/shared/clock"
+	"agentwatt/shared/fault"
+)
+
+func runCommand() *cobra.Command {
+	var f flags
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Measure until stopped, and publish on the embedded bus",
+		Long: `run finds every power source of this host, reads each at its own interval and stores
+the readings on the embedded bus, on disk. It needs no configuration. What is not
+there is logged once, with its reason. Logs go to standard error; SIGTERM or
+Ctrl-C stops it after the last readings are stored.`,
+		Example: `  meterd run
+  meterd run --dir ~/meterd --listen 127.0.0.1:4333
+  meterd run -c /etc/meterd.yaml`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			conf, err := f.load()
+			if err != nil {
+				return err
+			}
+			return serve(c.Context(), conf, newLog(c.ErrOrStderr()))
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&f.listen, "listen", "", "`address` of the bus, instead of bus.listen")
+	c.Flags().StringVar(&f.dir, "dir", "", "`directory` of the stored readings, instead of bus.dir")
+	return c
+}
+
+// newLog logs to w, without the time where the journal adds its own.
+func newLog(w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{}
+	if os.Getenv("JOURNAL_STREAM") != "" {
+		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// serve is meterd run: sources, bus, samplers, and back again in the other order.
+func serve(ctx context.Context, conf config, log *slog.Logger) (err error) {
+	host, err := conf.hostname()
+	if err != nil {
+		return err
+	}
+	boot, err := clock.BootID(conf.ProcRoot)
+	if err != nil { // without it, clocks of two processes of this host are compared over the network
+		log.Warn("boot id is not known", "err", err)
+	}
+	now := clock.New()
+	found, missing, err := openSources(ctx, conf, now.Now)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeSources(found)) }()
+	if len(found) == 0 {
+		return noSource(missing)
+	}
+	for _, m := range missing {
+		m.log(log)
+	}
+	server, err := serveBus(ctx, conf.Bus, log)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	publisher, err := server.Publisher()
+	if err != nil {
+		return fmt.Errorf("open the bus for writing: %w", err)
+	}
+	defer publisher.Close()
+	run, kernel := rand.Text(), kernelState(now, log)
+	samplers := make([]*sampler.Sampler, len(found))
+	for i, o := range found {
+		samplers[i] = &sampler.Sampler{
+			Name: o.name, Source: o.source, Bus: publisher, Interval: o.interval, Flush: time.Duration(conf.Bus.Flush),
+			Host: host, Boot: boot, RunID: run, Now: now.Now, Kernel: kernel, Log: log,
+		}
+	}
+	announce(log, server.URL(), found)
+	return sample(ctx, samplers, log)
+}
+
+// serveBus starts the embedded bus. It outlives ctx, so that the last batches find it.
+func serveBus(ctx context.Context, conf busConf, log *slog.Logger) (*bus.Server, error) {
+	server, err := bus.Serve(context.WithoutCancel(ctx), bus.ServerOptions{
+		Listen: conf.Listen, Dir: conf.Dir, MaxBytes: int64(conf.MaxBytes), MaxAge: time.Duration(conf.MaxAge), Log: log,
+	})
+	if err != nil {
+		return nil, fault.Hint(err, "if another meterd runs here, stop it, or give this one a --listen and a --dir of its own")
+	}
+	return server, nil
+}
+
+// sample runs all samplers until ctx ends, or until every source is gone, which is an error.
+func sample(ctx context.Context, samplers []*sampler.Sampler, log *slog.Logger) error {
+	errs := make([]error, len(samplers))
+	var wg sync.WaitGroup
+	for i, s := range samplers {
+		wg.Go(func() {
+			if errs[i] = s.Run(ctx); errs[i] != nil {
+				log.Error("source stopped", "source", s.Name, "err", errs[i])
+			}
+		})
+	}
+	wg.Wait()
+	for _, s := range samplers {
+		st := s.Stats()
+		log.Info("stopped", "source", s.Name, "reads", st.Ticks, "missed", st.Missed, "failed", st.Failed,
+			"batches", st.Batches, "dropped", st.Dropped)
+	}
+	if ctx.Err() == nil {
+		return errors.Join(errs...)
+	}
+	return nil
+}
+
+// log says once that a source is not there.
+func (a absence) log(log *slog.Logger) {
+	attrs := []any{"source", a.name, "reason", a.err}
+	if advice := fault.Advice(a.err); advice != "" {
+		attrs = append(attrs, "hint", advice)
+	}
+	log.Info("absent", attrs...)
+}
+
+// kernelState returns a reader of the kernel's clock state, which says once when there is none.
+func kernelState(c *clock.Clock, log *slog.Logger) func() clock.State {
+	var once sync.Once
+	return func() clock.State {
+		s, err := clock.Kernel(c)
+		if err != nil {
+			once.Do(func() { log.Warn("kernel clock state is not known", "err", err) })
+		}
+		return s
+	}
+}
+
+// announce says that everything runs.
+func announce(log *slog.Logger, url string, found []opened) {
+	var names []string
+	meters, simulated := 0, false
+	for _, o := range found {
+		names = append(names, o.name)
+		for _, m := range o.source.Meters() {
+			meters++
+			simulated = simulated || m.Simulated
+		}
+	}
+	if simulated {
+		log.Warn("SIMULATED meters are published; nothing that they touch is a measurement")
+	}
+	log.Info("ready", "bus", url, "sources", strings.Join(names, ","), "meters", meters)
+}
+
+// noSource says why nothing can be measured, with every reason.
+func noSource(missing []absence) error {
+	var reasons []string
+	for _, m := range missing {
+		reasons = append(reasons, m.name+": "+m.err.Error())
+	}
+	err := fmt.Errorf("no power source on this host (%s)", strings.Join(reasons, "; "))
+	if len(reasons) == 0 {
+		err = errors.New("no power source: every source is switched off")
+	}
+	return fault.Hint(err, "meterd probe shows what is missing and how to get it; sources.simulated needs no hardware")
+}
