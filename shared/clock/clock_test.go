@@ -62,6 +62,10 @@ func TestStep(t *testing.T) {
 	if got < -step-time.Second || got > -step+time.Second {
 		t.Errorf("FromWall moved a stamp by %v, want about %v", got, -step)
 	}
+	now := time.Now()
+	if got := c.At(now).Sub(At(now)); got < -step-time.Second || got > -step+time.Second {
+		t.Errorf("At is %v from the wall clock, want about %v", got, -step)
+	}
 	if a, b := c.FromWall(kernel), c.Now(); a > b {
 		t.Errorf("a wall stamp of the past, %v, became later than now, %v", a, b)
 	}

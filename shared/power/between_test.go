@@ -75,15 +75,25 @@ func TestBetween(t *testing.T) {
 			want{9968, 10 * Watt, 996_800 * ms, 0.9968, 3200 * ms, 4985, false, []Code{Gap}}},
 		{"an edge in a gap", instant, append(every(0, 1000, 200, constant(10)), every(2000, 300_000, 200, constant(300))...), 1500, 300_000,
 			want{298 * 300, 300 * Watt, 298 * s, 298. / 298.5, 500 * ms, 1490, false, []Code{Stuck, EdgeUncovered, Gap}}},
+		{"an edge in a gap, at the end", instant, append(every(0, 299_000, 200, constant(100)), every(300_000, 301_000, 200, constant(300))...), 1000, 299_500,
+			want{29_800, 100 * Watt, 298 * s, 298. / 298.5, 500 * ms, 1491, false, []Code{EdgeUncovered, Gap}}},
 
 		// Re-reads: the sensor refreshes each 200 ms and is read each 50 ms. The staircase would be 50 ms·10 W more.
 		{"re-reads are removed", slow, every(100, 950, 50, func(ms int64) int64 { return 10 * ((ms-100)/200 + 1) }), 100, 900,
 			want{24, 30 * Watt, 800 * ms, 1, 0, 4, true, nil}},
+		{"reads as slow as the sensor are all fresh", slow, readings(point{0, 10}, point{200, 10}, point{400, 10}, point{600, 30}, point{800, 30}), 0, 800,
+			want{14, 17_500 * Milliwatt, 800 * ms, 1, 0, 4, true, nil}},
+		{"the period is inferred from the changes", with(instant, func(m *Meter) { m.PeriodFrom = Unknown }), every(100, 4150, 50, func(ms int64) int64 { return 10 * ((ms-100)/200 + 1) }), 100, 900,
+			want{24, 30 * Watt, 800 * ms, 1, 0, 4, true, nil}},
+		{"too few changes to infer a period", with(instant, func(m *Meter) { m.PeriodFrom = Unknown }), every(100, 950, 50, func(ms int64) int64 { return 10 * ((ms-100)/200 + 1) }), 100, 900,
+			want{21, 26_250 * Milliwatt, 800 * ms, 1, 0, 16, true, nil}},
 		{"a constant load stays fresh", slow, every(0, 5000, 50, constant(7)), 0, 4000, want{28, 7 * Watt, 4 * s, 1, 0, 14, true, nil}},
 		{"constant, then a step: no ramp from the last change", slow, every(0, 10_000, 50, func(ms int64) int64 { return 100 + ms/8000*600 }), 0, 9000,
 			want{100*7.8 + 400*.2 + 700, 173_333 * Milliwatt, 9 * s, 1, 0, 31, true, nil}},
 		{"reads go on, value stuck", with(slow, func(m *Meter) { m.Scale = Scale{1000, 1} }), every(0, 60_000, 50, constant(123_456)), 0, 50_000,
 			want{6172.8, 123_456 * Milliwatt, 50 * s, 1, 0, 167, true, []Code{Stuck}}},
+		{"a simulated value may stand still", with(slow, func(m *Meter) { m.Scale, m.Simulated = Scale{1000, 1}, true }), every(0, 60_000, 50, constant(123_456)), 0, 50_000,
+			want{6172.8, 123_456 * Milliwatt, 50 * s, 1, 0, 167, true, []Code{SimulatedCode}}},
 		{"coarse value, constant", slow, every(0, 60_000, 50, constant(123)), 0, 50_000, want{6150, 123 * Watt, 50 * s, 1, 0, 167, true, nil}},
 
 		{"held keeps its value", with(wattMeter(Held), func(m *Meter) { m.Period = s }), every(0, 9000, 1000, func(ms int64) int64 { return ms / 1000 }), 1500, 3500,
@@ -95,6 +105,10 @@ func TestBetween(t *testing.T) {
 		{"mean: nothing of what came before leaks in", with(wattMeter(Mean), func(m *Meter) { m.Averaging = s }),
 			every(0, 32_000, 100, func(ms int64) int64 { return 100 + 600*min(max(ms-10_000, 0), 1000)/1000 }), 10_000, 30_000,
 			want{18 * 700, 700 * Watt, 18 * s, 1, 0, 180, true, []Code{Stuck}}},
+		// A power that rises by 100 W/s: what the window says is what was half a window before.
+		{"mean: shifted by half its window and the delay", with(wattMeter(Mean), func(m *Meter) { m.Averaging, m.Delay = s, 200*ms }),
+			every(1000, 22_000, 10, func(ms int64) int64 { return (ms - 700) / 10 }), 4000, 20_000,
+			want{14 * 1200, 1200 * Watt, 14 * s, 1, 0, 1400, true, nil}},
 		{"mean: too short", with(wattMeter(Mean), func(m *Meter) { m.Averaging = s }), every(0, 9000, 100, constant(5)), 1000, 3000,
 			want{Codes: []Code{EdgeUncovered}}},
 

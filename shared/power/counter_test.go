@@ -76,6 +76,9 @@ func TestCounter(t *testing.T) {
 		{"coarse counter, slower than declared", Meter{Scope: Rack, Quantity: Counter, Scale: Scale{3_600_000_000, 1}, Period: s, PeriodFrom: Specification},
 			every(0, 200_000, 1000, func(ms int64) int64 { return 33_000_000 + ms/7200 }), 20_000, 170_000, want{75_000, 150 * s, 1, 0, true, nil}},
 
+		{"not coarse, and slower than declared: gaps", jouleMeter(), every(0, 20_000, 20, func(ms int64) int64 { return 500 * (ms / 700 * 700) }), 700, 14_700,
+			want{7000, 14 * s, 0, 700 * ms, false, []Code{EdgeUncovered, Gap}}},
+
 		{"rapl units wrap twice", rapl, every(0, 300_000, 100, func(ms int64) int64 { return (1<<32 - 5_000_000 + ms*20_480) % (1 << 32) }), 50, 299_950,
 			want{299.9 * 312.5, 299_900 * ms, 1, 0, true, []Code{Wrapped}}},
 	}
@@ -106,6 +109,15 @@ func TestLargeCountsAreExact(t *testing.T) {
 	u := Between(m, readings(point{0, base}, point{5000, base + 1}, point{10_000, base + 2}), after(0), after(10_000))
 	if got, want := u.Energy, 7200*Joule; got != want || !u.Valid {
 		t.Errorf("energy %d µJ, want %d; %v", got, want, u.Warnings)
+	}
+}
+
+// Counts beyond int64, which only a senseless scale can make, are left out rather than turned negative.
+func TestCountsBeyond64Bits(t *testing.T) {
+	m := Meter{Quantity: Counter, Scale: Scale{1, 1_000_000_000_000}, Wrap: 1 << 62, PeriodFrom: Specification}
+	u := Between(m, every(0, 60_000, 300, func(ms int64) int64 { return 1<<60 + ms/300%4<<60 - ms/1200%2 }), after(0), after(50_000))
+	if u.Energy < 0 || u.Coverage < 0 || u.Valid {
+		t.Errorf("%d µJ, coverage %v, valid %v, %v", u.Energy, u.Coverage, u.Valid, u.Warnings)
 	}
 }
 
