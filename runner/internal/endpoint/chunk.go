@@ -28,8 +28,8 @@ func (c *chunk) output() bool { return c.answer || c.reasoning }
 
 // toolCalls counts the calls of one answer. Their deltas carry an index; calls may interleave.
 type toolCalls struct {
-	seen []int // distinct indices
-	last int   // calls without an index
+	seen map[int]bool // indices
+	last int          // calls without an index
 }
 
 func (t *toolCalls) count() int { return len(t.seen) + t.last }
@@ -42,12 +42,10 @@ func (t *toolCalls) delta(index int, indexed, named bool) {
 		}
 		return
 	}
-	for _, s := range t.seen {
-		if s == index {
-			return
-		}
+	if t.seen == nil {
+		t.seen = map[int]bool{}
 	}
-	t.seen = append(t.seen, index)
+	t.seen[index] = true
 }
 
 // parseChunk reads the JSON of one event. It reports false if that is not one JSON object.

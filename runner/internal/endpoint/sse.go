@@ -5,8 +5,9 @@ import "bytes"
 // events walks through the server-sent events of a body: lines end with LF, CRLF or CR, an empty line ends an event, and
 // an event at the end of the body counts without one.
 type events struct {
-	body []byte
-	at   int
+	body   []byte
+	at     int
+	lf, cr int // the next of each from at on, or the body's end: looked for once, since a body may have one kind only
 
 	name   []byte // event field; nil: none
 	data   []byte // data fields joined by LF; aliases the body if there is one only
@@ -16,7 +17,7 @@ type events struct {
 }
 
 func newEvents(body []byte) *events {
-	e := &events{body: body}
+	e := &events{body: body, lf: -1, cr: -1}
 	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
 		e.at = 3
 	}
@@ -66,19 +67,23 @@ func (e *events) add(value []byte, lines int) {
 // line returns the next line without its end, and the offset behind it. Of a CRLF the CR ends the line: an event is
 // complete with it, whichever read brings the LF.
 func (e *events) line() ([]byte, int) {
-	rest := e.body[e.at:]
-	n := bytes.IndexByte(rest, '\n')
-	if n < 0 {
-		n = len(rest)
-	}
-	if cr := bytes.IndexByte(rest[:n], '\r'); cr >= 0 {
-		n = cr
-	}
-	begin := e.at
-	e.at = min(begin+n+1, len(e.body))
+	e.lf, e.cr = e.find('\n', e.lf), e.find('\r', e.cr)
+	begin, n := e.at, min(e.lf, e.cr)
+	e.at = min(n+1, len(e.body))
 	end := e.at
-	if n < len(rest) && rest[n] == '\r' && n+1 < len(rest) && rest[n+1] == '\n' {
+	if e.cr == n && e.lf == n+1 {
 		e.at++
 	}
-	return rest[:n], end
+	return e.body[begin:n], end
+}
+
+// find returns the offset of the next b, of which known was the one before or still is.
+func (e *events) find(b byte, known int) int {
+	if known >= e.at {
+		return known
+	}
+	if i := bytes.IndexByte(e.body[e.at:], b); i >= 0 {
+		return e.at + i
+	}
+	return len(e.body)
 }
