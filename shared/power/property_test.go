@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-const rounds = 300
+const rounds = 120
 
 // load is a device that draws a random power, changing at random times, as a counter and as an instant sensor see it.
 type load struct {
