@@ -20,20 +20,20 @@ type survey struct {
 
 // sourceSurvey is one source that is there.
 type sourceSurvey struct {
-	Name    string        `json:"name"`
-	Reads   int           `json:"reads"`                   // reads that the figures below come from
-	ReadP50 time.Duration `json:"read_duration_p50_nanos"` // of one read of all meters together
-	ReadP99 time.Duration `json:"read_duration_p99_nanos"` //
-	Meters  []meterSurvey `json:"meters"`                  //
-	Fix     string        `json:"fix,omitempty"`           // what to do about meters that may not be read
+	Name   string        `json:"name"`
+	Meters []meterSurvey `json:"meters"`
+	Fix    string        `json:"fix,omitempty"` // what to do about meters that may not be read
 }
 
 // meterSurvey is one meter and what it did during the probe.
 type meterSurvey struct {
 	power.Meter
-	Status power.Status  `json:"status"`                          // of the last read
-	Fresh  int           `json:"fresh_values"`                    // changes that were seen
-	Update time.Duration `json:"measured_period_nanos,omitempty"` // between fresh values; 0: too few were seen to say
+	Status  power.Status  `json:"status"`                          // of the last read
+	Changes int           `json:"changes"`                         // that were seen
+	Update  time.Duration `json:"measured_period_nanos,omitempty"` // between changes; 0: too few were seen to say
+	Bound   bool          `json:"measured_period_is_upper_bound,omitempty"`
+	ReadP50 time.Duration `json:"read_duration_p50_nanos"` // of the call that brings the value, with what else it brings
+	ReadP99 time.Duration `json:"read_duration_p99_nanos"` //
 }
 
 // absenceSurvey is what cannot be metered, why, and what to do about it.
@@ -46,8 +46,7 @@ type absenceSurvey struct {
 // print writes the survey for people, within 100 columns where names allow it.
 func (s survey) print(w io.Writer) {
 	for _, src := range s.Sources {
-		fmt.Fprintf(w, "%s: %d meters; one read of all takes %s (median), %s (p99 of %d)\n",
-			src.Name, len(src.Meters), brief(src.ReadP50), brief(src.ReadP99), src.Reads)
+		fmt.Fprintf(w, "%s: %d meters\n", src.Name, len(src.Meters))
 		src.print(w)
 		if src.Fix != "" {
 			fmt.Fprintf(w, "    denied: %s\n", src.Fix)
@@ -77,10 +76,10 @@ func (s sourceSurvey) print(w io.Writer) {
 			if prefix == "" {
 				prefix = m.ID[:strings.LastIndex(m.ID, "/")+1]
 				fmt.Fprintf(w, "  %s%s  %s\n", mark(m.Simulated), prefix, m.Name)
-				fmt.Fprintln(tab, "    METER\tKIND\tSCOPE\tUPDATES\tACCURACY\tSTATUS")
+				fmt.Fprintln(tab, "    METER\tKIND\tSCOPE\tUPDATES\tREAD P50, P99\tACCURACY\tSTATUS")
 			}
-			fmt.Fprintf(tab, "    %s\t%s\t%s\t%s\t%s\t%s\n",
-				strings.TrimPrefix(m.ID, prefix), m.means(), m.Scope, m.updates(), m.gain(), m.Status)
+			fmt.Fprintf(tab, "    %s\t%s\t%s\t%s\t%s, %s\t%s\t%s\n",
+				strings.TrimPrefix(m.ID, prefix), m.means(), m.Scope, m.updates(), brief(m.ReadP50), brief(m.ReadP99), m.gain(), m.Status)
 		}
 		tab.Flush()
 	}
@@ -107,12 +106,14 @@ func (m meterSurvey) means() string {
 // updates says how often the value changes and who says so.
 func (m meterSurvey) updates() string {
 	switch {
+	case m.Update > 0 && m.Bound:
+		return "<" + brief(m.Update) + " measured"
 	case m.Update > 0:
 		return brief(m.Update) + " measured"
 	case m.Period > 0:
 		return fmt.Sprintf("%s %s", brief(m.Period), m.PeriodFrom)
 	}
-	return "every read"
+	return "not known"
 }
 
 func (m meterSurvey) gain() string {
