@@ -50,21 +50,31 @@ func (s *Series) explain(u Use, q question, c covered) Use {
 		u = u.doubt(Gap, "%d stretches of more than %v without fresh values, the longest %v from %v",
 			c.gaps, micros(s.limit), time.Duration(c.gap), clock.Stamp(c.where))
 	}
-	for _, e := range s.eventsIn(q) {
-		from, to := int64(stamp(s.at[e.k-1])), int64(stamp(s.at[e.k]))
-		if to <= q.from || from >= q.to {
-			continue
-		}
-		switch e.what {
-		case Reset:
-			u = u.doubt(Reset, "the counter went backward between %v and %v", stamp(s.at[e.k-1]), stamp(s.at[e.k]))
-		case Wrapped:
-			u = u.doubt(Wrapped, "the counter wrapped between %v and %v", stamp(s.at[e.k-1]), stamp(s.at[e.k]))
-		case Implausible:
-			u = u.doubt(Implausible, "the counter ran ahead faster than %v between %v and %v", s.meter.bound(), stamp(s.at[e.k-1]), stamp(s.at[e.k]))
+	for _, x := range [...]struct {
+		what Code
+		text string
+	}{
+		{Reset, "the counter went backward"},
+		{Wrapped, "the counter wrapped"},
+		{Implausible, "the counter ran ahead faster than its device can draw"},
+	} {
+		if times, first := s.happened(x.what, q); times > 0 {
+			u = u.doubt(x.what, "%s: %d times, first at %v", x.text, times, stamp(s.at[first]))
 		}
 	}
 	return u
+}
+
+// happened returns how often an event fell into q, and the fresh value after the first.
+func (s *Series) happened(what Code, q question) (times, first int) {
+	for _, e := range s.eventsIn(q) {
+		if e.what == what && int64(stamp(s.at[e.k])) > q.from && int64(stamp(s.at[e.k-1])) < q.to {
+			if times++; times == 1 {
+				first = e.k
+			}
+		}
+	}
+	return times, first
 }
 
 // absence says in words where fresh values are.
