@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -28,10 +29,34 @@ func TestScripts(t *testing.T) {
 			address, err := freeAddress()
 			e.Setenv("LISTEN", address)
 			e.Setenv("BUS", "nats://"+address)
+			if err != nil {
+				return err
+			}
+			stub, err := filepath.Abs("internal/nvml/testdata/stub/nvml_stub.c")
+			e.Setenv("STUB", stub)
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"published": published},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"published": published, "eventually": eventually},
 	})
+}
+
+// eventually repeats a meterd command until its standard output matches, which is its first argument.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually pattern argument...")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		var out, errs strings.Builder
+		run(args[1:], &out, &errs)
+		if pattern.MatchString(out.String()) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("no match for %s in\n%s%s", args[0], out.String(), errs.String())
+		}
+	}
 }
 
 // published waits until the bus of the script has batches of the sources that its arguments name.

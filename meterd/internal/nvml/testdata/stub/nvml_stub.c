@@ -47,31 +47,34 @@ static const char *env(const char *name, const char *otherwise) {
     return v && *v ? v : otherwise;
 }
 
-static double now(void) { // seconds
+// Energies since 1970 need the digits of a long double, for the power over 25 ms to come out exact.
+typedef long double real;
+
+static real now(void) { // seconds
     long long ns;
     if (clock_file >= 0 && pread(clock_file, &ns, sizeof ns, 0) == sizeof ns)
-        return ns * 1e-9;
+        return ns * 1e-9L;
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return t.tv_sec + t.tv_nsec * 1e-9;
+    return t.tv_sec + t.tv_nsec * 1e-9L;
 }
 
 // joules is the integral of the power from time zero to t, which may be negative.
-static double joules(const struct device *d, double t) {
-    double e = (wave.low + 10 * d->index) * t, more = wave.high - wave.low;
+static real joules(const struct device *d, real t) {
+    real e = (wave.low + 10 * d->index) * t, more = wave.high - wave.low;
     if (wave.kind == 't' && t > wave.s)
         e += more * (t - wave.s);
     if (wave.kind == 'q') { // the second half of each period is high
-        double periods = floor(t / (2 * wave.s)), rest = t - periods * 2 * wave.s;
+        real periods = floorl(t / (2 * wave.s)), rest = t - periods * 2 * wave.s;
         e += more * (periods * wave.s + (rest > wave.s ? rest - wave.s : 0));
     }
     return e;
 }
 
-static double refreshed(void) { return floor(now() * 10 + 1e-6) / 10; }
+static real refreshed(void) { return floorl(now() * 10 + 1e-6L) / 10; }
 
-static double mean(const struct device *d, double length) { // watts over the last length seconds before the refresh
-    double t = refreshed();
+static real mean(const struct device *d, real length) { // watts over the last length seconds before the refresh
+    real t = refreshed();
     return (joules(d, t) - joules(d, t - length)) / length;
 }
 
@@ -95,7 +98,7 @@ static int told(const char *word, long n, double *value) {
 static unsigned long long millijoules(const struct device *d) {
     double since = 0;
     told("reset", d->index, &since);
-    return (unsigned long long)llround((joules(d, refreshed()) - joules(d, since)) * 1000);
+    return (unsigned long long)llroundl((joules(d, refreshed()) - joules(d, since)) * 1000);
 }
 
 ret_t nvmlInit_v2(void) {
@@ -179,7 +182,7 @@ ret_t nvmlDeviceGetPowerManagementLimitConstraints(device_t d, unsigned *least, 
 
 ret_t nvmlDeviceGetPowerUsage(device_t d, unsigned *milliwatts) {
     if (told("lost", d->index, NULL)) return GPU_IS_LOST;
-    *milliwatts = (unsigned)lround(mean(d, 1) * 1000);
+    *milliwatts = (unsigned)lroundl(mean(d, 1) * 1000);
     return SUCCESS;
 }
 
@@ -213,11 +216,11 @@ static void get(const struct device *d, field_t *v) {
         break;
     case 185: // only half of the union is written, as by the real library
         v->type = 1;
-        v->value.ui = (unsigned)lround(mean(d, 1) * 1000);
+        v->value.ui = (unsigned)lroundl(mean(d, 1) * 1000);
         break;
     case 186:
         v->type = 1;
-        v->value.ui = (unsigned)lround(mean(d, window) * 1000);
+        v->value.ui = (unsigned)lroundl(mean(d, window) * 1000);
         break;
     default:
         v->ret = INVALID_ARGUMENT;
