@@ -150,6 +150,42 @@ func TestChunkedPrefillBesideDecoding(t *testing.T) {
 	}
 }
 
+// What arrives or is given up at the very instant of a boundary counts from the next one on: in virtual time nothing may
+// depend on which goroutine is first.
+func TestTheInstantOfABoundaryBelongsToTheNextStep(t *testing.T) {
+	p := plain()
+	s := newScheduler(p)
+	now := time.Unix(1000, 0)
+	arrive := func(at time.Time, id byte) *sequence {
+		q := newSequence(p, nil, append([]byte{id}, make([]byte, 99)...), 50, 50)
+		q.arrived = at
+		s.arrive(q)
+		return q
+	}
+	begin := func(wantRunning, wantWaiting int) {
+		t.Helper()
+		step, ok := s.begin(now)
+		if got := s.count(); got.Running != wantRunning || got.Waiting != wantWaiting || ok != (wantRunning > 0) {
+			t.Fatalf("%d running, %d waiting, step %v; want %d, %d", got.Running, got.Waiting, ok, wantRunning, wantWaiting)
+		}
+		if now = now.Add(step.Duration); ok {
+			s.complete()
+		}
+	}
+	a := arrive(now, 'a')
+	begin(0, 1)
+	if now = s.earliest(); !now.Equal(a.arrived.Add(1)) {
+		t.Fatalf("an idle engine wakes %v after the arrival, want 1 ns", now.Sub(a.arrived))
+	}
+	begin(1, 0)
+	arrive(now, 'b')
+	begin(1, 1)
+	begin(2, 0)
+	a.cancelled = now
+	begin(2, 0)
+	begin(1, 0)
+}
+
 func TestQueueIsServedInOrderOfArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := plain()

@@ -61,10 +61,13 @@ func demo() Params {
 	}
 }
 
+// ModelPrefix begins the name of every model that is simulated: what answers by such a name is no evidence about hardware.
+const ModelPrefix = "simulated/"
+
 // ModelName returns the model id that a server of the preset answers to.
 func ModelName(preset string) string {
 	if !slices.Contains(Presets(), preset) {
-		return "simulated/engine"
+		return ModelPrefix + "engine"
 	}
-	return "simulated/" + preset
+	return ModelPrefix + preset
 }

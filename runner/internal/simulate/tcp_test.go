@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// listenTCP serves p on loopback until the test ends and returns the server and its address.
-func listenTCP(t testing.TB, p Params) (*Server, string) {
+// listenTCP serves p on loopback until the test ends and returns the address.
+func listenTCP(t testing.TB, p Params, h *History) (address string) {
 	t.Helper()
 	ln, err := Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(p, Options{})
+	s, err := New(p, Options{History: h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,42 +35,59 @@ func listenTCP(t testing.TB, p Params) (*Server, string) {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return s, ln.Addr().String()
+	return ln.Addr().String()
 }
 
-// In real time the pace is that of the schedule, whatever single steps suffer.
+// In real time the pace is that of the schedule, whatever single steps suffer. A busy machine can delay the first or the
+// last chunk, so one good attempt of three is enough; a pace that drifts has none.
 func TestPaceOverTCP(t *testing.T) {
 	p := plain()
 	p.StepPerKilotoken = 0
-	_, address := listenTCP(t, p)
-	q := ofTokens(100, "")
-	q.max = 334 // steps of 6 ms: 2 s
-	req, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+address+"/v1/chat/completions", bytes.NewReader(q.body("simulated/engine")))
-	if err != nil {
-		t.Fatal(err)
+	h := &History{}
+	address := listenTCP(t, p, h)
+	want := DecodeSpeed(p, 1, 0)
+	for attempt := range 3 {
+		got := pace(t, address, 334) // steps of 6 ms: 2 s
+		if math.Abs(got/want-1) <= 0.02 {
+			break
+		}
+		t.Logf("attempt %d: %.2f tokens per second, want %.2f within 2 %%", attempt, got, want)
+		if attempt == 2 {
+			t.Fail()
+		}
 	}
-	resp, err := http.DefaultClient.Do(req)
+	steps := h.Steps()
+	for i, s := range steps[1:334] {
+		if last := steps[i]; !s.Begin.Equal(last.Begin.Add(last.Duration)) {
+			t.Errorf("step %d begins %v after the last one's end", i+1, s.Begin.Sub(last.Begin.Add(last.Duration)))
+		}
+	}
+}
+
+// pace returns the output speed of one answer of n tokens as a client sees it.
+func pace(t *testing.T, address string, n int) float64 {
+	t.Helper()
+	q := ofTokens(100, "")
+	q.max = n
+	resp, err := http.Post("http://"+address+"/v1/chat/completions", "application/json", bytes.NewReader(q.body("simulated/engine")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	var first, last time.Time
-	n := 0
+	chunks := 0
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 		if bytes.Contains(lines.Bytes(), []byte(`content":"`)) && !bytes.Contains(lines.Bytes(), []byte(`"role"`)) {
 			last = time.Now()
-			if n++; n == 1 {
+			if chunks++; chunks == 1 {
 				first = last
 			}
 		}
 	}
-	if n != q.max {
-		t.Fatalf("%d chunks, want %d", n, q.max)
+	if chunks != n {
+		t.Fatalf("%d chunks, want %d", chunks, n)
 	}
-	got, want := float64(n-1)/last.Sub(first).Seconds(), DecodeSpeed(p, 1, 0)
-	if math.Abs(got/want-1) > 0.02 {
-		t.Errorf("%.2f tokens per second, want %.2f within 2 %%", got, want)
-	}
+	return float64(n-1) / last.Sub(first).Seconds()
 }
 
 func cpuTime() time.Duration {
@@ -90,7 +107,7 @@ func BenchmarkChunk(b *testing.B) {
 			p.MaxBatch, p.StepBase, p.StepPerSequence, p.StepPerKilotoken = 128, 20*time.Microsecond, 50*time.Microsecond, 0
 			p.PrefillRate, p.PrefillBudget = 1e9, 1<<16
 			p.MaxContext, p.CacheTokens = 1<<24, 1<<31
-			_, address := listenTCP(b, p)
+			address := listenTCP(b, p, nil)
 			each := max(b.N/streams, 2)
 			begin, cpu := time.Now(), cpuTime()
 			b.ResetTimer()
