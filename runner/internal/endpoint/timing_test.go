@@ -1,0 +1,171 @@
+package endpoint
+
+import (
+	"context"
+	"io"
+	"math"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"agentwatt/runner/internal/bench"
+	. "agentwatt/runner/internal/endpoint/endpointtest"
+	"agentwatt/shared/clock"
+)
+
+// TestTimesAreTrue: with 200 streams at once, TTFT and output speed are those of the server's own write stamps, to 1 ms
+// and 1 %. Receive stamps are the kernel's, so a busy machine delays the reading and not the result; the 95th percentile is
+// judged since the server, too, may be stopped between its stamp and its write.
+func TestTimesAreTrue(t *testing.T) {
+	const streams, chunks, per = 200, 40, 2
+	clk := clock.New()
+	s := Start(t, Script{Clock: clk, Answer: func(r *Request) []Step {
+		return Stream(chunks, per, time.Duration(50+r.Ordinal)*time.Millisecond, 40*time.Millisecond)
+	}})
+	replies := fleet(t, newClient(t, s, clk, nil), streams)
+	s.Close()
+
+	var ttft, speed []float64 // errors: seconds, and relative
+	merged, kernel := 0, 0
+	for _, req := range s.Requests() {
+		r := replies[streamOf(req)]
+		if r.Failure != "" || r.Output != chunks*per || r.Chunks != chunks {
+			t.Fatalf("stream %d: failure %q %s, %d tokens in %d chunks", streamOf(req), r.Failure, r.Detail, r.Output, r.Chunks)
+		}
+		if r.Stamps == bench.KernelStamps {
+			kernel++
+		}
+		merged += r.MergedReads
+		ttft = append(ttft, math.Abs(r.FirstOutput.Sub(req.FirstOutput()).Seconds()))
+		got, want := r.LastOutput.Sub(r.FirstOutput), req.LastOutput().Sub(req.FirstOutput())
+		speed = append(speed, math.Abs(float64(want)/float64(got)-1))
+	}
+	p95 := func(v []float64) float64 { slices.Sort(v); return v[len(v)*95/100] }
+	t.Logf("%d streams, %d with kernel stamps, %d merged reads; P95 error: TTFT %.3f ms, speed %.3f %%", len(ttft), kernel, merged, p95(ttft)*1e3, p95(speed)*100)
+	if kernel < streams/2 {
+		t.Skip("the kernel gives no receive stamps here: times are the reader's, and as good as this machine is idle")
+	}
+	if e := p95(ttft); e > 1e-3 {
+		t.Errorf("P95 error of TTFT is %.3f ms, want at most 1", e*1e3)
+	}
+	if e := p95(speed); e > 0.01 {
+		t.Errorf("P95 error of output speed is %.2f %%, want at most 1", e*100)
+	}
+}
+
+// fleet sends one request on each of n lanes at once. The answer to stream i is in element i.
+func fleet(t testing.TB, c *Client, n int) []bench.Reply {
+	t.Helper()
+	replies := make([]bench.Reply, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			l := c.Lane()
+			defer l.Close()
+			play := talk(1, 200)
+			play.Salt = "stream " + strconv.Itoa(i) + "; "
+			replies[i] = l.Send(context.Background(), play, 0)
+		})
+	}
+	wg.Wait()
+	return replies
+}
+
+// streamOf returns the number that fleet gave the request.
+func streamOf(r Request) int {
+	_, rest, _ := strings.Cut(string(r.Body), "stream ")
+	digits, _, _ := strings.Cut(rest, ";")
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// TestCountsSurviveTheWay: a slow reader, a proxy that gathers, and chunks of eight tokens change when things are seen,
+// never what is counted.
+func TestCountsSurviveTheWay(t *testing.T) {
+	for _, per := range []int{1, 8} {
+		clk := clock.New()
+		s := Start(t, Script{Clock: clk, Answer: always(Stream(60, per, time.Millisecond, time.Millisecond)...)})
+		want := countsOf(ask(t, newClient(t, s, clk, nil)))
+		if want.Failure != "" || want.Output != 60*per {
+			t.Fatalf("direct: %+v", want)
+		}
+		ways := map[string]func(context.Context, string, string) (net.Conn, error){
+			"slow reader": func(ctx context.Context, network, addr string) (net.Conn, error) {
+				c, err := s.Dial(ctx, network, addr)
+				return slow{c}, err
+			},
+			"gathering proxy": relay(t, s),
+		}
+		for name, dial := range ways {
+			r := ask(t, newClient(t, s, clk, func(o *Options) { o.Dial = dial }))
+			if diff := cmp.Diff(want, countsOf(r)); diff != "" {
+				t.Errorf("%s, %d tokens per chunk: (-direct +got)\n%s", name, per, diff)
+			}
+			if r.MergedReads == 0 {
+				t.Errorf("%s, %d tokens per chunk: no merged reads, so this tested nothing", name, per)
+			}
+		}
+	}
+}
+
+// slow reads late.
+type slow struct{ net.Conn }
+
+func (s slow) Read(p []byte) (int, error) {
+	time.Sleep(15 * time.Millisecond)
+	return s.Conn.Read(p)
+}
+
+// relay forwards to s and passes on what came back every 15 ms.
+func relay(t *testing.T, s *Server) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		up, err := s.Dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		down, proxy := net.Pipe()
+		var wg sync.WaitGroup
+		wg.Go(func() { io.Copy(up, proxy) })
+		wg.Go(func() {
+			defer proxy.Close()
+			io.Copy(proxy, slow{up})
+		})
+		t.Cleanup(func() { up.Close(); proxy.Close(); wg.Wait() })
+		return down, nil
+	}
+}
+
+// TestTimesInVirtualTime: without a kernel and without noise the stamps are exact.
+func TestTimesInVirtualTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clk := clock.New()
+		s := serveMemory(t, Script{Clock: clk, Answer: always(
+			After(time.Second, Header()), Role(), // headers
+			After(time.Second, Reasoning("a", 1)), // first output
+			After(time.Second, Content("b", 1)),   // first answer
+			After(time.Second, Content("c", 1)),   // last output
+			After(time.Second, Finish("stop")), Usage(9, 3, -1, -1), Done(),
+			After(time.Second, End()))})
+		defer s.Close()
+		r := ask(t, newClient(t, s, clk, nil))
+		since := func(at clock.Stamp) time.Duration { return at.Sub(r.WriteBegin) }
+		got := []time.Duration{since(r.WriteEnd), since(r.Headers), since(r.FirstByte), since(r.FirstOutput), since(r.FirstAnswer), since(r.LastOutput), since(r.Done)}
+		want := []time.Duration{0, time.Second, time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 6 * time.Second}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("write end, headers, first byte, first output, first answer, last output, done: (-want +got)\n%s", diff)
+		}
+		if r.Stamps != bench.UserStamps || r.UserLagMax != 0 {
+			t.Errorf("got %s stamps with a lag of %v, want user stamps", r.Stamps, r.UserLagMax)
+		}
+	})
+}
