@@ -20,7 +20,7 @@ func clustered(rng *rand.Rand, plays, turns int) (values []float64, of []play) {
 // The interval must hold the true quantile about 95 times in 100 on data whose quantile is known; one that takes the
 // requests for independent must not, else this test could not tell them apart.
 func TestIntervalCovers(t *testing.T) {
-	const rounds, plays, turns = 80, 40, 10
+	const rounds, plays, turns = 80, 25, 6
 	rng := rand.New(rand.NewPCG(7, 7))
 	many, _ := clustered(rng, 100_000, 1)
 	for _, q := range []float64{0.25, 0.75} {

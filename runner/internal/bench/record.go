@@ -90,8 +90,8 @@ type Record struct {
 
 	Recorded  int `parquet:"recorded_output_tokens"` // recorded output length; 0: not known
 	Requested int `parquet:"requested_max_tokens"`   // the cap that was sent
-	Shared    int `parquet:"shared_prefix_bytes"`    // bytes of this request's messages that the same play sent before: the longest prefix hit in theory
-	Messages  int `parquet:"message_bytes"`          // bytes of this request's messages
+	Shared    int `parquet:"shared_prefix_bytes"`    // bytes of tools and messages that the same play sent before: the longest prefix hit in theory
+	Messages  int `parquet:"message_bytes"`          // bytes of this request's tools and messages
 
 	Reply
 }

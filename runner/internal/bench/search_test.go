@@ -94,7 +94,7 @@ func TestSearchWithinResolution(t *testing.T) {
 // All tiers share phases: never more than the ramp of the widest and the bisections and re-tests of each.
 func TestSearchSharesPhases(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	for range 100 {
+	for range 50 {
 		caps := []int{rng.IntN(300), rng.IntN(300), rng.IntN(300), rng.IntN(300)}
 		c := &curves{pass: map[string]func(int) Outcome{}}
 		names := []string{"a", "b", "c", "d"}
@@ -136,7 +136,7 @@ func TestSearchOfEqualTiersCostsOne(t *testing.T) {
 // Whatever a noisy system answers, the search ends, its answer passed every time it was tried, and every contradiction
 // in its phases is admitted.
 func TestSearchOfNoise(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		width := 1 + 20*rng.Float64()
 		noisy := func(capacity float64) func(int) Outcome {
