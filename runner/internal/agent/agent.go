@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"sync/atomic"
 	"time"
@@ -100,10 +101,13 @@ func (a *agent) record(p trajectory.Play, play, k int, sent bool, due clock.Stam
 	rec := bench.Record{
 		Agent: a.slot, Play: play, Trajectory: p.ID, Turn: k, Turns: len(p.Turns), Salt: p.Salt,
 		Sched: due, ToolTool: w.tool, ToolPlanned: w.planned,
-		Recorded: p.Turns[k].Output, Requested: a.limit(p.Turns[k]), Messages: p.Turns[k].End + len(p.Salt),
+		Recorded: p.Turns[k].Output, Requested: a.limit(p.Turns[k]), Messages: len(p.Turns[k].Tools) + p.Turns[k].End + len(p.Salt),
 	}
-	if sent {
-		rec.Shared = p.Turns[k-1].End + len(p.Salt)
+	if !sent {
+		// The tools carry no salt: whether other plays share them depends on where the server's template puts them.
+		rec.Shared = len(p.Turns[k].Tools)
+	} else if rec.Shared = len(p.Turns[k].Tools) + p.Turns[k-1].End + len(p.Salt); !bytes.Equal(p.Turns[k].Tools, p.Turns[k-1].Tools) {
+		rec.Shared = 0
 	}
 	return rec
 }

@@ -40,8 +40,7 @@ type Manifest struct {
 	Complete   bool               `json:"complete"`  // result.json and report.html are written; nothing will be added
 	Simulated  bool               `json:"simulated"` // endpoint or a meter is simulated
 	Experiment bench.Experiment   `json:"experiment"`
-	Epoch      clock.Stamp        `json:"runner_epoch_unix_nanos"` // runner's stamp of the kernel's monotonic zero
-	Anchors    []Anchor           `json:"clock_anchors"`           // start and every phase edge
+	Anchors    []Anchor           `json:"clock_anchors"` // start and every phase edge
 	IdleBefore *Span              `json:"idle_before,omitempty"`
 	IdleAfter  *Span              `json:"idle_after,omitempty"`
 	Phases     []bench.PhaseFacts `json:"phases"`

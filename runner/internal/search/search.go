@@ -1,0 +1,116 @@
+// Package search is the live capacity search: it takes a fleet through phases, fixes their windows, gathers records and
+// power in the run directory, and lets bench decide what to try next. What it found is then computed from the directory
+// alone, by the same code that `runner report` uses.
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"agentwatt/runner/internal/agent"
+	"agentwatt/runner/internal/bench"
+	"agentwatt/runner/internal/rundir"
+	"agentwatt/runner/internal/trajectory"
+	"agentwatt/shared/clock"
+)
+
+// Search is one run.
+type Search struct {
+	Experiment bench.Experiment
+	Plan       agent.Plan
+	Open       func() agent.Lane         // a new agent's lane to the endpoint
+	Limit      func(trajectory.Turn) int // output tokens that a turn's request allows
+	Dir        *rundir.Dir
+	Clock      *clock.Clock
+	Power      *Power         // nil: nothing is metered
+	Watch      func(Progress) // called about once a second and at every change; may be nil
+}
+
+// powerWait is how long a phase waits for the power of its window: a few flush intervals of meterd and the bus.
+const powerWait = 10 * time.Second
+
+// Run searches until every tier has its answer, ctx ends, or something fails. Whatever it measured is in the run
+// directory in each case; the manifest's outcome says how it ended.
+func (s *Search) Run(ctx context.Context) error {
+	lifetime, stop := context.WithCancel(ctx)
+	defer stop()
+	r := &running{Search: s, lifetime: lifetime}
+	r.fleet = &agent.Fleet{Plan: s.Plan, Open: s.Open, Limit: s.Limit, Now: s.Clock.Now, Spawn: s.Experiment.Profile.Spawn, Emit: r.log.add}
+
+	err := r.idle(ctx, "idle before", func(m *rundir.Manifest, sp rundir.Span) { m.IdleBefore = &sp })
+	if err == nil {
+		_, err = bench.Search(ctx, s.Experiment.Profile.Bounds(), s.Experiment.Tiers, nil, r.probe)
+	}
+	stop()
+	r.fleet.Wait()
+	if err == nil {
+		err = r.idle(ctx, "idle after", func(m *rundir.Manifest, sp rundir.Span) { m.IdleAfter = &sp })
+	}
+	return errors.Join(err, s.conclude(ctx, err))
+}
+
+// conclude notes in the manifest how the search ended.
+func (s *Search) conclude(ctx context.Context, err error) error {
+	outcome := "found"
+	switch {
+	case ctx.Err() != nil:
+		outcome = "interrupted"
+	case err != nil:
+		outcome = err.Error()
+	}
+	return s.Dir.Update(func(m *rundir.Manifest) {
+		m.Outcome = outcome
+		m.Anchors = append(m.Anchors, s.anchor())
+		if s.Power != nil {
+			m.Notes = append(m.Notes, s.Power.Warnings()...)
+		}
+	})
+}
+
+// anchor ties the process's clock to the wall clock now.
+func (s *Search) anchor() rundir.Anchor {
+	return rundir.Anchor{Stamp: s.Clock.Now(), Wall: clock.Stamp(time.Now().UnixNano()), Error: int64(s.Clock.Error())}
+}
+
+// running is the state of a search under way.
+type running struct {
+	*Search
+	lifetime context.Context // of the agents
+	fleet    *agent.Fleet
+	log      log
+	phases   int
+}
+
+// idle measures the system without load for as long as the plan says.
+func (r *running) idle(ctx context.Context, stage string, note func(*rundir.Manifest, rundir.Span)) error {
+	d := r.Experiment.Power.Idle
+	if r.Power == nil || d <= 0 {
+		return nil
+	}
+	sp := rundir.Span{Begin: r.Clock.Now()}
+	sp.End = sp.Begin.Add(d)
+	for now := sp.Begin; now < sp.End; now = r.Clock.Now() {
+		r.tell(Progress{Stage: stage, Left: sp.End.Sub(now)})
+		if !sleep(ctx, min(time.Second, sp.End.Sub(now))) {
+			return fmt.Errorf("measure %s: %w", stage, context.Cause(ctx))
+		}
+	}
+	if err := r.Dir.Update(func(m *rundir.Manifest) { note(m, sp) }); err != nil {
+		return err
+	}
+	r.Power.Await(ctx, sp.End, powerWait)
+	return nil
+}
+
+// sleep waits for d and reports whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+	return ctx.Err() == nil
+}
