@@ -48,6 +48,19 @@ func Write(w io.Writer, d *Dataset) error {
 	return nil
 }
 
+// Describe sets what the header says, where it is not empty, and the digest that follows from it.
+func (d *Dataset) Describe(name, license, source string) {
+	for _, field := range []struct {
+		to    *string
+		value string
+	}{{&d.Name, name}, {&d.License, license}, {&d.Source, source}} {
+		if field.value != "" {
+			*field.to = field.value
+		}
+	}
+	d.seal()
+}
+
 // seal sets d's digest to that of the bytes that Write makes.
 func (d *Dataset) seal() {
 	h := sha256.New()

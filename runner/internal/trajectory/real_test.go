@@ -184,7 +184,7 @@ func TestRealAA(t *testing.T) {
 // METHOD 2, prefix stability: the bytes of turn k+1's messages begin with the bytes of turn k's, salted or not, and the
 // salt is the only difference from what was recorded.
 func TestPrefixStability(t *testing.T) {
-	sets := map[string]*Dataset{}
+	sets := map[string]*Dataset{"synth": Synth(SynthOptions{Seed: 1, Trajectories: 3, Profile: Demo})}
 	sets["mlcommons"], _ = importSample(t, mlSample)
 	sets["aa"], _ = importSample(t, aaSample)
 	for name, d := range sets {

@@ -15,6 +15,7 @@ type Report struct {
 	LeftOut      int            // trajectories left out
 	Bad          []*SyntaxError // why, and rows that belong to no trajectory: the first 20
 	BadCount     int            // how many there were
+	Digest       [32]byte       // SHA-256 of the uncompressed file; native files only
 	Notes        []Note         // what was approximated, is not recorded, or is kept but not replayed
 }
 
@@ -26,7 +27,7 @@ type Note struct {
 
 // newReport is the report on a native file: nothing of it is left out or changed.
 func newReport(file string, format Format, d *Dataset) *Report {
-	r := &Report{File: file, Format: format, Trajectories: len(d.Trajectories)}
+	r := &Report{File: file, Format: format, Trajectories: len(d.Trajectories), Digest: d.Digest}
 	for _, t := range d.Trajectories {
 		r.Turns += len(t.Turns)
 	}
