@@ -33,7 +33,6 @@ func TestReaderCannotWrite(t *testing.T) {
 		data                 []byte
 	}{
 		{"publish a batch", "power.gpu-01.nvml", "", []byte("forged")},
-		{"publish a notice", "live.power.gpu-01.nvml", "", nil},
 		{"purge", "$JS.API.STREAM.PURGE." + Stream, "", nil},
 		{"delete the stream", "$JS.API.STREAM.DELETE." + Stream, "", nil},
 		{"delete a message", "$JS.API.STREAM.MSG.DELETE." + Stream, "", payload(map[string]any{"seq": 1})},
@@ -97,6 +96,31 @@ func unchanged(t *testing.T, s *Server) {
 	}
 	if n != 1 || names.Err() != nil {
 		t.Errorf("%d streams, %v", n, names.Err())
+	}
+}
+
+// Readers that need no stored batches can listen with any NATS client.
+func TestReaderMayListen(t *testing.T) {
+	s := serveTest(t, ServerOptions{Listen: "127.0.0.1:0"})
+	nc, err := nats.Connect(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	sub, err := nc.SubscribeSync("power.*.nvml")
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, publisher(t, s), "run", 1, 1)
+	m, err := sub.NextMsg(5 * time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := m.Header.Get(headerID), "gpu-01%2Erack%2Eexample/run/nvml/1"; got != want || m.Subject != "power.gpu-01%2Erack%2Eexample.nvml" {
+		t.Errorf("got id %q on %q, want %q", got, m.Subject, want)
 	}
 }
 

@@ -21,7 +21,6 @@ const Stream = "POWER"
 
 const (
 	subjects   = subjectRoot + ".>"                   // what the stream takes in
-	liveRoot   = "live"                               // what it repeats when a batch is stored: headers only, to wake readers
 	infoAPI    = "meter.info"                         // request: state of the stream
 	getAPI     = "meter.get"                          // request: stored messages
 	headerID   = "Nats-Msg-Id"                        // makes publishing the same batch twice harmless

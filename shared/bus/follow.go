@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"agentwatt/shared/clock"
 )
 
-// pollEvery bounds how late a new batch is seen where the notice that wakes Follow is lost, as in a reconnect.
-const pollEvery = time.Second
+// pollEvery is how often Follow asks for new batches once it has read all. A source publishes about once a second, so
+// this is soon enough. Asking costs less than being told of each batch, and holds no state in the server that a restart
+// could lose.
+const pollEvery = 100 * time.Millisecond
 
 // Follow hands every batch that was stored at or after from to fn: first those already there, then new ones as they come,
 // in the order of the stream, each once. It goes on through restarts of the server, and returns nil when ctx ends, or
@@ -25,18 +25,6 @@ func (c *Conn) Follow(ctx context.Context, from clock.Stamp, fn func(Message) er
 		return fmt.Errorf("follow %s: %w", c.name, err)
 	}
 	defer f.close()
-	wake := make(chan struct{}, 1)
-	notices, err := c.nc.Subscribe(liveRoot+".>", func(*nats.Msg) {
-		select {
-		case wake <- struct{}{}:
-		default: // one is enough
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("follow %s: %w", c.name, err)
-	}
-	defer func() { _ = notices.Unsubscribe() }() // fails only where the connection is gone
-
 	p := &place{conn: c, from: from, deliver: fn}
 	for ctx.Err() == nil {
 		more, err := p.advance(ctx, f)
@@ -50,7 +38,6 @@ func (c *Conn) Follow(ctx context.Context, from clock.Stamp, fn func(Message) er
 		}
 		select {
 		case <-ctx.Done():
-		case <-wake:
 		case <-time.After(pollEvery):
 		}
 	}
@@ -79,6 +66,9 @@ func (p *place) advance(ctx context.Context, f *fetcher) (more bool, err error) 
 	return f.fetch(ctx, p.request(), func(m Message) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if m.Sequence <= p.last && !p.newStore {
+			return nil // each once, whatever the server or another reader sends
 		}
 		if p.newStore || p.last != 0 && m.Sequence != p.last+1 {
 			m.Gap = &Gap{After: p.last, Before: m.Sequence, NewStore: p.newStore}

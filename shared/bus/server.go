@@ -25,6 +25,8 @@ type ServerOptions struct {
 	MaxBytes int64         // of the stream on disk; older batches are discarded; 0: 1 GiB
 	MaxAge   time.Duration // of a batch; older ones are discarded; 0: 7 days
 	Log      *slog.Logger  // for what the NATS server says; nil: nowhere
+
+	unsynced bool // acknowledge before the disk has it: only to measure what that saves
 }
 
 const (
@@ -161,17 +163,17 @@ accounts {
     jetstream: enabled
     users: [ {user: meterd, password: %[1]q, allowed_connection_types: [IN_PROCESS]} ]
     exports: [
-      {stream: "power.>"}, {stream: "live.>"}
+      {stream: "power.>"}
       {service: "$JS.API.STREAM.INFO.POWER"}, {service: "$JS.API.DIRECT.GET.POWER", response_type: stream}
     ]
   }
   READ {
     users: [ {user: reader, password: %[1]q, permissions: {
       publish: ["meter.info", "meter.get"]
-      subscribe: ["power.>", "live.>", "_INBOX.>"]
+      subscribe: ["power.>", "_INBOX.>"]
     }} ]
     imports: [
-      {stream: {account: METER, subject: "power.>"}}, {stream: {account: METER, subject: "live.>"}}
+      {stream: {account: METER, subject: "power.>"}}
       {service: {account: METER, subject: "$JS.API.STREAM.INFO.POWER"}, to: "meter.info"}
       {service: {account: METER, subject: "$JS.API.DIRECT.GET.POWER"}, to: "meter.get"}
     ]
@@ -189,7 +191,7 @@ func (s *Server) options(o ServerOptions) (*server.Options, error) {
 	opts.NoSigs = true
 	opts.JetStream = true
 	opts.StoreDir = o.Dir
-	opts.SyncAlways = true
+	opts.SyncAlways = !o.unsynced
 	opts.JetStreamMaxMemory = 16 << 20
 	opts.JetStreamMaxStore = 1 << 62 // the stream has its own limit, and must fit in when that is lowered, too
 	opts.MaxPayload = maxPayload
@@ -230,7 +232,6 @@ func streamConfig(o ServerOptions) jetstream.StreamConfig {
 		Duplicates:  min(dedupWindow, o.MaxAge),
 		Replicas:    1,
 		AllowDirect: true,
-		RePublish:   &jetstream.RePublish{Source: subjects, Destination: liveRoot + ".>", HeadersOnly: true},
 	}
 }
 
