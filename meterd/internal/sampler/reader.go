@@ -40,7 +40,6 @@ func (r *reader) run(ctx context.Context, p pace) error {
 		if n := late / r.Interval; n > 0 { // woken so late that whole ticks have passed
 			r.miss(n)
 			due = due.Add(n * r.Interval)
-			late -= n * r.Interval
 		}
 		if cancelled != nil {
 			return nil

@@ -45,22 +45,22 @@ func BenchmarkLateness(b *testing.B) {
 	}
 }
 
-// run is one round of one method: lateness in ns, CPU as a part of one core, ticks not served.
+// run is one round of one method: lateness of the wake-ups and CPU per served tick in ns, and ticks not served.
 type run struct{ p50, p99, max, cpu, missed float64 }
 
 func (r run) middle() float64 { return r.p50 }
 func (r run) tail() float64   { return r.p99 }
 func (r run) load() float64   { return r.cpu }
 
-func of(l Latency, cpu, wall time.Duration, missed uint64) run {
-	return run{float64(l.P50), float64(l.P99), float64(l.Max), float64(cpu) / float64(wall), float64(missed)}
+func of(l Latency, cpu time.Duration, missed uint64) run {
+	return run{float64(l.P50), float64(l.P99), float64(l.Max), float64(cpu) / float64(l.Count), float64(missed)}
 }
 
 func report(b *testing.B, name string, runs []run) {
 	b.ReportMetric(median(runs, run.middle)/1e3, name+"-P50-µs")
 	b.ReportMetric(median(runs, run.tail)/1e3, name+"-P99-µs")
 	b.ReportMetric(median(runs, func(r run) float64 { return r.max })/1e3, name+"-max-µs")
-	b.ReportMetric(100*median(runs, run.load), name+"-cpu-%")
+	b.ReportMetric(median(runs, run.load)/1e3, name+"-cpu-µs/tick")
 	b.ReportMetric(median(runs, func(r run) float64 { return r.missed }), name+"-missed")
 }
 
@@ -94,12 +94,12 @@ func runSampler(b *testing.B, interval time.Duration, ticks int) run {
 	s.Interval = interval
 	ctx, cancel := context.WithTimeout(b.Context(), interval*time.Duration(ticks))
 	defer cancel()
-	cpu, began := cpuTime(b), time.Now()
+	cpu := cpuTime(b)
 	if err := s.Run(ctx); err != nil {
 		b.Fatal(err)
 	}
 	st := s.Stats()
-	return of(st.Late, cpuTime(b)-cpu, time.Since(began), st.Missed)
+	return of(st.Late, cpuTime(b)-cpu, st.Missed)
 }
 
 func runTicker(b *testing.B, interval time.Duration, ticks int) run {
@@ -112,17 +112,16 @@ func runTicker(b *testing.B, interval time.Duration, ticks int) run {
 	for n := time.Duration(1); n <= time.Duration(ticks); n++ {
 		<-ticker.C
 		over := time.Since(began) - n*interval
+		late.add(over)
 		if skip := over / interval; skip > 0 {
 			missed += uint64(skip)
 			n += skip
-			over -= skip * interval
 		}
-		late.add(over)
 		if _, err := src.Read(b.Context(), dst); err != nil {
 			b.Fatal(err)
 		}
 	}
-	return of(late.summary(), cpuTime(b)-cpu, time.Since(began), missed)
+	return of(late.summary(), cpuTime(b)-cpu, missed)
 }
 
 func compileFloor(b *testing.B) string {
@@ -138,7 +137,6 @@ func compileFloor(b *testing.B) string {
 }
 
 func runFloor(b *testing.B, bin string, interval time.Duration, ticks int) run {
-	began := time.Now()
 	out, err := exec.Command(bin, fmt.Sprint(int64(interval)), fmt.Sprint(ticks)).Output()
 	if err != nil {
 		b.Fatal(err)
@@ -147,7 +145,7 @@ func runFloor(b *testing.B, bin string, interval time.Duration, ticks int) run {
 	if _, err := fmt.Sscan(string(out), &r.p50, &r.p99, &r.max, &r.cpu); err != nil {
 		b.Fatalf("read %q: %v", out, err)
 	}
-	r.cpu /= float64(time.Since(began))
+	r.cpu /= float64(ticks)
 	return r
 }
 

@@ -13,7 +13,7 @@ type Stats struct {
 	Refused  uint64  // attempts to publish that failed
 	Queued   int     // batches waiting for the bus now
 	Read     Latency // duration of one Source.Read
-	Late     Latency // how long after it was due a served tick began
+	Late     Latency // how long after the tick that it waited for the reader woke
 	Schedule string  // what wakes the reader: "timer", "thread" or "fifo thread"; empty before the start
 }
 

@@ -78,7 +78,7 @@ func TestAttrComesBack(t *testing.T) {
 	if got, err := a.Int(); got != 2 || err != nil {
 		t.Errorf("after it came back: %d, %v", got, err)
 	}
-	if a.Close() != nil || a.Close() != nil {
+	if first, second := a.Close(), a.Close(); first != nil || second != nil {
 		t.Error("Close is not idempotent")
 	}
 }
