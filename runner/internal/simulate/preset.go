@@ -22,16 +22,16 @@ func Preset(name string) (Params, error) {
 	case "decode-bound": // nothing but the step time of many sequences limits it
 		p.PrefillRate, p.PrefillBudget = 1e6, 1<<16
 		p.StepBase, p.StepPerSequence, p.StepPerKilotoken = 2*time.Millisecond, 1200*time.Microsecond, 10*time.Microsecond
-	case "prefill-bound": // long waits for the first token before decoding is slow
-		p.PrefillRate, p.PrefillBudget = 5000, 256
-		p.StepBase, p.StepPerSequence, p.StepPerKilotoken = 2*time.Millisecond, 50*time.Microsecond, time.Microsecond
-	case "cache-bound": // a few contexts fit; what is evicted is computed again, and the others wait
-		p.CacheTokens = 1 << 18
-		p.PrefillRate, p.PrefillBudget = 15000, 512
+	case "prefill-bound": // decoding stays quick, but prompts queue up for the first token
+		p.PrefillRate, p.PrefillBudget = 2500, 32
+		p.StepBase, p.StepPerSequence, p.StepPerKilotoken = 2*time.Millisecond, 20*time.Microsecond, time.Microsecond
+	case "cache-bound": // few contexts fit: what is evicted is computed again, and the others wait for room
+		p.CacheTokens, p.MaxContext = 1<<15, 1<<15
+		p.PrefillRate, p.PrefillBudget = 20000, 512
 		p.StepBase, p.StepPerSequence, p.StepPerKilotoken = 3*time.Millisecond, 200*time.Microsecond, 4*time.Microsecond
 	case "speculative": // several tokens in one chunk
 		p.Draft, p.Acceptance, p.DraftCost = 4, 0.7, 1500*time.Microsecond
-		p.StepBase, p.StepPerSequence = 6*time.Millisecond, 1800*time.Microsecond
+		p.StepBase, p.StepPerSequence = 6*time.Millisecond, 2400*time.Microsecond
 	default:
 		return Params{}, fmt.Errorf("unknown preset %q, want one of %s", name, strings.Join(Presets(), ", "))
 	}
@@ -44,10 +44,10 @@ func demo() Params {
 	return Params{
 		MaxBatch:         64,
 		StepBase:         3 * time.Millisecond,
-		StepPerSequence:  800 * time.Microsecond,
+		StepPerSequence:  1100 * time.Microsecond,
 		StepPerKilotoken: 40 * time.Microsecond,
-		PrefillRate:      60000,
-		PrefillBudget:    512,
+		PrefillRate:      100_000,
+		PrefillBudget:    2048,
 		CacheTokens:      1 << 21,
 		BlockTokens:      32,
 		MaxContext:       1 << 17,
