@@ -81,7 +81,7 @@ func (b *builder) answered() error {
 	return fmt.Errorf("tool result missing for tool call %q", strings.Join(b.open, `", "`))
 }
 
-// turn ends a turn after the messages so far. It sets t.End and keeps the rest of t.
+// turn ends a turn after the messages so far. It sets t.End and keeps the rest of t, whose tools are checked.
 func (b *builder) turn(t Turn) error {
 	if err := b.answered(); err != nil {
 		return err
@@ -93,9 +93,6 @@ func (b *builder) turn(t Turn) error {
 		return errors.New("the last message of the turn is an answer (role assistant): there is nothing to ask")
 	case b.t.SaltAfter < 0:
 		return errors.New("the first turn has no message with text, other than the system prompt, that could be salted")
-	}
-	if err := checkTools(t.Tools); err != nil {
-		return fmt.Errorf("tools: %w", err)
 	}
 	t.End = len(b.t.Messages)
 	b.t.Turns = append(b.t.Turns, t)
@@ -118,11 +115,8 @@ func (b *builder) done() (*Trajectory, error) {
 	return &t, nil
 }
 
-// checkTools checks a compact JSON array of function tools; nil is none.
-func checkTools(tools json.RawMessage) error {
-	if tools == nil {
-		return nil
-	}
+// checkTools checks a compact JSON array of function tools.
+func checkTools(tools []byte) error {
 	list, err := elements(tools)
 	if err != nil {
 		return err
@@ -143,18 +137,22 @@ func checkTools(tools json.RawMessage) error {
 	return nil
 }
 
-// interner keeps one copy of equal bytes: most turns of a data set share their tools.
-type interner map[string]json.RawMessage
+// toolSets keeps one checked copy of equal tools: most turns of a data set share theirs.
+type toolSets map[string]json.RawMessage
 
-// keep returns a copy of value that equal values share; nil and an empty array give nil, since both mean no tools.
-func (in interner) keep(value []byte) json.RawMessage {
+// keep returns a copy of tools, a compact JSON value, that equal ones share. Nothing, null and an empty array give nil: all
+// three mean no tools.
+func (in toolSets) keep(value []byte) (json.RawMessage, error) {
 	if len(value) == 0 || isNull(value) || string(value) == "[]" {
-		return nil
+		return nil, nil
 	}
 	if kept, ok := in[string(value)]; ok {
-		return kept
+		return kept, nil
+	}
+	if err := checkTools(value); err != nil {
+		return nil, fmt.Errorf("tools: %w", err)
 	}
 	kept := json.RawMessage(bytes.Clone(value))
 	in[string(value)] = kept
-	return kept
+	return kept, nil
 }

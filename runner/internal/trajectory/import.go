@@ -131,7 +131,7 @@ type imports[S any] struct {
 	in     *rows
 	limits Limits
 	report *Report
-	tools  interner
+	tools  toolSets
 	order  []string
 	byID   map[string]*session[S]
 	recent *session[S] // of the row read last
@@ -149,7 +149,7 @@ type session[S any] struct {
 func newImports[S any](r io.Reader, name string, format Format, limits Limits) *imports[S] {
 	return &imports[S]{
 		in: newRows(r, name, limits), limits: limits, report: &Report{File: name, Format: format},
-		tools: interner{}, byID: map[string]*session[S]{},
+		tools: toolSets{}, byID: map[string]*session[S]{},
 	}
 }
 

@@ -46,7 +46,7 @@ type aaRow struct {
 }
 
 // takeAA appends a row to its trajectory.
-func takeAA(b *builder, ms []member, tools interner, report *Report) error {
+func takeAA(b *builder, ms []member, tools toolSets, report *Report) error {
 	r, err := parseAA(ms)
 	if err != nil {
 		return err
@@ -66,7 +66,9 @@ func takeAA(b *builder, ms []member, tools interner, report *Report) error {
 	if string(r.tools) == "[]" {
 		report.note("an empty tools list is replayed as a request without tools")
 	}
-	r.turn.Tools = tools.keep(r.tools)
+	if r.turn.Tools, err = tools.keep(r.tools); err != nil {
+		return err
+	}
 	if r.turn.Output == 0 {
 		r.turn.Output = r.completed
 	}

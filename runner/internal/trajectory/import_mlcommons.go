@@ -74,7 +74,7 @@ func mlNext(role string) []string {
 }
 
 // takeML appends a row to its trajectory.
-func takeML(b *builder, s *mlState, ms []member, tools interner, report *Report) error {
+func takeML(b *builder, s *mlState, ms []member, tools toolSets, report *Report) error {
 	r, err := parseML(ms)
 	if err != nil {
 		return err
@@ -171,8 +171,11 @@ func share(delay time.Duration, tools []string) []Call {
 	return calls
 }
 
-func takeMLAssistant(b *builder, s *mlState, r mlRow, tools interner, report *Report) error {
-	s.now.Tools = tools.keep(s.now.Tools)
+func takeMLAssistant(b *builder, s *mlState, r mlRow, tools toolSets, report *Report) error {
+	var err error
+	if s.now.Tools, err = tools.keep(s.now.Tools); err != nil {
+		return err
+	}
 	if len(s.extra) > 0 {
 		s.now.Extra = object([]member{{key: "rows", value: array(s.extra)}})
 	}

@@ -40,7 +40,7 @@ func (l Limits) Stream(r io.Reader, name string, each func(*Trajectory) error) (
 	sum := sha256.New()
 	n := nativeReader{
 		in: newRows(io.TeeReader(r, sum), name, l), limits: l, each: each,
-		seen: map[string]int{}, tools: interner{},
+		seen: map[string]int{}, tools: toolSets{},
 	}
 	d, err := n.header()
 	if err != nil {
@@ -59,7 +59,7 @@ type nativeReader struct {
 	limits Limits
 	each   func(*Trajectory) error
 	seen   map[string]int // trajectory id to the line of its first row
-	tools  interner
+	tools  toolSets
 	id     string   // of the current trajectory
 	line   int      // of its last row
 	cur    *builder // nil: the current trajectory is bad, the rest of its rows is skipped
@@ -177,7 +177,7 @@ func (n *nativeReader) add(r row) error {
 	k := len(n.cur.t.Turns)
 	switch {
 	case r.number != k:
-		return fmt.Errorf("turn is %d: turns must be numbered 0, 1, 2, ...", r.number)
+		return fmt.Errorf("turn is %d, want %d", r.number, k)
 	case r.messages == nil:
 		return errors.New("messages is missing")
 	case k > 0 && r.origin != "":
@@ -194,7 +194,9 @@ func (n *nativeReader) add(r row) error {
 	}
 	switch {
 	case r.tools != nil:
-		r.turn.Tools = n.tools.keep(r.tools)
+		if r.turn.Tools, err = n.tools.keep(r.tools); err != nil {
+			return err
+		}
 	case k > 0:
 		r.turn.Tools = n.cur.t.Turns[k-1].Tools
 	}

@@ -87,8 +87,8 @@ func TestReadErrors(t *testing.T) {
 		"twice":              {header + line("a", 0, `{"role":"user","content":"x","content":"y"}`), `f:2: trajectory "a", turn 0: message 0: has the key "content" twice`},
 		"no id":              {header + `{"turn":0,"messages":[]}`, "f:2: trajectory is missing or empty"},
 		"row field":          {header + line("a", 0, user, `,"tool":[]`), `f:2: trajectory "a", turn 0: tool is not a field of a row`},
-		"turn":               {header + good + line("a", 2, user), "f:3: trajectory \"a\", turn 1: turn is 2: turns must be numbered"},
-		"first turn":         {header + line("a", 1, user), "f:2: trajectory \"a\", turn 0: turn is 1"},
+		"turn":               {header + good + line("a", 2, user), "f:3: trajectory \"a\", turn 1: turn is 2, want 1"},
+		"first turn":         {header + line("a", 1, user), "f:2: trajectory \"a\", turn 0: turn is 1, want 0"},
 		"apart":              {header + good + line("b", 0, user) + line("a", 1, user), `f:4: trajectory "a": already began in line 2`},
 		"no messages":        {header + `{"trajectory":"a","turn":0}`, "f:2: trajectory \"a\", turn 0: messages is missing"},
 		"no message":         {header + line("a", 0, ""), "the turn has no messages"},
@@ -143,7 +143,7 @@ func TestReadCollectsErrors(t *testing.T) {
 	if good != maxErrors {
 		t.Errorf("good trajectories before reading stopped: got %d, want %d", good, maxErrors)
 	}
-	if !strings.HasPrefix(err.Error(), `f:4: trajectory "t1", turn 1: turn is 5`) {
+	if !strings.HasPrefix(err.Error(), `f:4: trajectory "t1", turn 1: turn is 5, want 1`) {
 		t.Errorf("first error: %v", err)
 	}
 }
@@ -220,5 +220,15 @@ func checkParsed(t *testing.T, d *Dataset, err error) {
 	}
 	if diff := cmp.Diff(d.Trajectories, again.Trajectories); diff != "" {
 		t.Fatalf("round trip:\n%s", diff)
+	}
+}
+
+// What follows the first error of a trajectory is not reported: it is mostly a consequence.
+func TestReadFirstErrorOnly(t *testing.T) {
+	in := header + line("a", 0, user) + line("a", 7, user) + "{broken\n" + line("a", 9, user) + line("b", 0, user) + line("b", 1, sys+","+call)
+	_, err := Read(strings.NewReader(in), "f")
+	want := "f:3: trajectory \"a\", turn 1: turn is 7, want 1\n" + `f:7: trajectory "b", turn 1: tool result missing for tool call "c1"`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
 	}
 }

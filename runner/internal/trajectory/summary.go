@@ -58,54 +58,71 @@ func spread(values []float64) Spread {
 
 // Summarize describes d.
 func Summarize(d *Dataset) Summary {
-	s := Summary{
+	v := values{tools: map[string]float64{}, s: Summary{
 		Name: d.Name, License: d.License, Source: d.Source, Digest: hex.EncodeToString(d.Digest[:]),
 		Trajectories: len(d.Trajectories), Stable: true,
 		Origins: map[string]int{}, Calls: map[string]int{}, Languages: map[string]int{},
-	}
-	var each, sent, prompt, output, tool, declared, before, after []float64
-	count := map[string]float64{} // of tools, by their JSON
+	}}
 	longest := 0
 	for _, t := range d.Trajectories {
-		s.Origins[t.Origin]++
-		s.Turns += len(t.Turns)
-		s.Stable = s.Stable && t.stable()
-		if language := t.language(); language != "" {
-			s.Languages[language]++
-		}
-		each, before, after = append(each, float64(len(t.Turns))), append(before, float64(t.SaltBefore)), append(after, float64(t.SaltAfter))
+		v.trajectory(t)
 		if len(t.Messages) > longest {
-			longest, s.Longest = len(t.Messages), t.ID
-		}
-		s.Estimated = s.Estimated || t.Origin == "synth"
-		for _, turn := range t.Turns {
-			sent = append(sent, float64(turn.End))
-			if turn.Prompt > 0 {
-				prompt = append(prompt, float64(turn.Prompt))
-			}
-			if turn.Output > 0 {
-				output = append(output, float64(turn.Output))
-			}
-			for _, c := range turn.Calls {
-				s.Calls[c.Tool]++
-				if c.Duration > 0 {
-					tool = append(tool, float64(c.Duration)/1e9)
-				}
-			}
-			if turn.Tools == nil {
-				s.NoTools++
-			}
-			n, ok := count[string(turn.Tools)]
-			if !ok {
-				n = float64(len(list(bytesWithin(turn.Tools))))
-				count[string(turn.Tools)] = n
-			}
-			declared = append(declared, n)
+			longest, v.s.Longest = len(t.Messages), t.ID
 		}
 	}
-	s.TurnsEach, s.MessageBytes, s.PromptTokens, s.OutputTokens = spread(each), spread(sent), spread(prompt), spread(output)
-	s.ToolSeconds, s.Declared, s.SaltBefore, s.SaltAfter = spread(tool), spread(declared), spread(before), spread(after)
+	s := v.s
+	s.TurnsEach, s.MessageBytes, s.PromptTokens, s.OutputTokens = spread(v.each), spread(v.sent), spread(v.prompt), spread(v.output)
+	s.ToolSeconds, s.Declared, s.SaltBefore, s.SaltAfter = spread(v.tool), spread(v.declared), spread(v.before), spread(v.after)
 	return s
+}
+
+// values collects what a summary spreads.
+type values struct {
+	s     Summary
+	tools map[string]float64 // number of tools by their JSON, which many turns share
+
+	each, sent, prompt, output, tool, declared, before, after []float64
+}
+
+func (v *values) trajectory(t *Trajectory) {
+	v.s.Origins[t.Origin]++
+	v.s.Turns += len(t.Turns)
+	v.s.Stable = v.s.Stable && t.stable()
+	v.s.Estimated = v.s.Estimated || t.Origin == "synth"
+	if language := t.language(); language != "" {
+		v.s.Languages[language]++
+	}
+	v.each = append(v.each, float64(len(t.Turns)))
+	v.before = append(v.before, float64(t.SaltBefore))
+	v.after = append(v.after, float64(t.SaltAfter))
+	for _, turn := range t.Turns {
+		v.turn(turn)
+	}
+}
+
+func (v *values) turn(t Turn) {
+	v.sent = append(v.sent, float64(t.End))
+	if t.Prompt > 0 {
+		v.prompt = append(v.prompt, float64(t.Prompt))
+	}
+	if t.Output > 0 {
+		v.output = append(v.output, float64(t.Output))
+	}
+	for _, c := range t.Calls {
+		v.s.Calls[c.Tool]++
+		if c.Duration > 0 {
+			v.tool = append(v.tool, float64(c.Duration)/1e9)
+		}
+	}
+	if t.Tools == nil {
+		v.s.NoTools++
+	}
+	n, ok := v.tools[string(t.Tools)]
+	if !ok && t.Tools != nil {
+		n = float64(len(list(t.Tools[1 : len(t.Tools)-1])))
+		v.tools[string(t.Tools)] = n
+	}
+	v.declared = append(v.declared, n)
 }
 
 // Names returns the keys of m, the most frequent first.
@@ -119,14 +136,6 @@ func Names(m map[string]int) []string {
 		}
 		return 1
 	})
-}
-
-// bytesWithin strips the brackets of an array.
-func bytesWithin(array []byte) []byte {
-	if len(array) < 2 {
-		return nil
-	}
-	return array[1 : len(array)-1]
 }
 
 // stable reports whether each turn's messages begin with those of the turn before and end at the end of a message.
