@@ -41,7 +41,7 @@ func TestDecodeSpeedIsTheClosedForm(t *testing.T) {
 			p.PrefillBudget = 1 << 14 // all prompts in one step
 			s := start(t, p, Options{})
 			defer s.stop()
-			const prompt, output = 100, 12
+			const prompt, output = 100, 8
 			var qs []request
 			for i := range n {
 				q := ofTokens(prompt, fmt.Sprint("sequence ", i, " "))
@@ -324,7 +324,7 @@ func TestSameArrivalsSameStamps(t *testing.T) {
 		return stamps
 	}
 	first := play()
-	for range 3 {
+	for range 2 {
 		if d := cmp.Diff(first, play()); d != "" {
 			t.Fatal(d)
 		}
