@@ -55,8 +55,7 @@ func parseChunk(data []byte, tools *toolCalls) (chunk, bool) {
 	if c.peek() != '{' {
 		return k, false
 	}
-	var object string // older servers flag an error by the type of the whole object
-	var message string
+	var object, message text // older servers flag an error by the type of the whole object
 	for open := c.enter('{'); open && c.next('}'); {
 		switch string(c.key()) {
 		case "choices":
@@ -66,35 +65,32 @@ func parseChunk(data []byte, tools *toolCalls) (chunk, bool) {
 				k.readUsage(&c)
 			}
 		case "model":
-			if c.peek() == '"' {
-				k.model = c.str()
-			} else {
-				c.skip()
-			}
+			k.model = optionalText(&c)
 		case "error":
 			if !c.null() {
 				k.failed, k.message = true, errorMessage(&c)
 			}
 		case "object":
-			object = optionalString(&c)
+			object = optionalText(&c)
 		case "message":
-			message = optionalString(&c)
+			message = optionalText(&c)
 		default:
 			c.skip()
 		}
 	}
-	if object == "error" && !k.failed {
-		k.failed, k.message = true, message
+	if string(object.raw) == "error" && !k.failed {
+		k.failed, k.message = true, message.decode()
 	}
 	return k, c.whole()
 }
 
-func optionalString(c *cursor) string {
+// optionalText reads a string; of anything else it makes none.
+func optionalText(c *cursor) text {
 	if c.peek() != '"' {
 		c.skip()
-		return ""
+		return text{}
 	}
-	return c.str().decode()
+	return c.str()
 }
 
 // errorMessage reads an error value: an object with a message, a string, or anything else as it stands.
@@ -107,7 +103,7 @@ func errorMessage(c *cursor) string {
 		var message string
 		for open := c.enter('{'); open && c.next('}'); {
 			if string(c.key()) == "message" {
-				message = optionalString(c)
+				message = optionalText(c).decode()
 			} else {
 				c.skip()
 			}
@@ -128,8 +124,8 @@ func (k *chunk) choices(c *cursor, tools *toolCalls) {
 			case "delta":
 				k.delta(c, tools)
 			case "finish_reason":
-				if s := optionalString(c); s != "" {
-					k.finish = s
+				if s := optionalText(c); s.size > 0 {
+					k.finish = s.decode()
 				}
 			default:
 				c.skip()
