@@ -44,10 +44,13 @@ type Manifest struct {
 	IdleBefore *Span              `json:"idle_before,omitempty"`
 	IdleAfter  *Span              `json:"idle_after,omitempty"`
 	Phases     []bench.PhaseFacts `json:"phases"`
-	Outcome    string             `json:"outcome,omitempty"` // why the search ended: "found", "interrupted", or an error
+	Outcome    string             `json:"outcome,omitempty"` // why the search ended: Found, "interrupted", or an error; empty: it was killed
 	Notes      []string           `json:"notes,omitempty"`   // what happened on the way and is not in the records
 	Files      map[string]string  `json:"files_sha256"`      // closed files, by path in the directory
 }
+
+// Found is the outcome of a search that came to its end.
+const Found = "found"
 
 // Anchor ties the run's stamps to the wall clock: a step between two anchors shows as a change of Wall - Stamp.
 type Anchor struct {

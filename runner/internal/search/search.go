@@ -41,19 +41,36 @@ func (s *Search) Run(ctx context.Context) error {
 
 	err := r.idle(ctx, "idle before", func(m *rundir.Manifest, sp rundir.Span) { m.IdleBefore = &sp })
 	if err == nil {
-		_, err = bench.Search(ctx, s.Experiment.Profile.Bounds(), s.Experiment.Tiers, nil, r.probe)
+		err = r.search(ctx)
 	}
 	stop()
 	r.fleet.Wait()
-	if err == nil {
-		err = r.idle(ctx, "idle after", func(m *rundir.Manifest, sp rundir.Span) { m.IdleAfter = &sp })
+	if err == nil || errors.Is(err, ErrInvalid) {
+		err = errors.Join(err, r.idle(ctx, "idle after", func(m *rundir.Manifest, sp rundir.Span) { m.IdleAfter = &sp }))
 	}
 	return errors.Join(err, s.conclude(ctx, err))
 }
 
+// ErrInvalid is wrapped when phases took place but could not be judged, so that the search had to stop.
+var ErrInvalid = errors.New("the measurement, not the system, failed")
+
+// search runs the phases. What bench says without a phase having failed to run is that phases were invalid.
+func (r *running) search(ctx context.Context) error {
+	var failed error
+	_, err := bench.Search(ctx, r.Experiment.Profile.Bounds(), r.Experiment.Tiers, nil, func(ctx context.Context, ask bench.Ask) (bench.Phase, error) {
+		p, err := r.probe(ctx, ask)
+		failed = err
+		return p, err
+	})
+	if err != nil && failed == nil && ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return err
+}
+
 // conclude notes in the manifest how the search ended.
 func (s *Search) conclude(ctx context.Context, err error) error {
-	outcome := "found"
+	outcome := rundir.Found
 	switch {
 	case ctx.Err() != nil:
 		outcome = "interrupted"
