@@ -212,6 +212,9 @@ func (s *Server) options(o ServerOptions) (*server.Options, error) {
 	if opts.Host = host; host == "" {
 		opts.Host = "127.0.0.1"
 	}
+	if ip := net.ParseIP(opts.Host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		o.Log.Warn("the bus is open beyond this host: whoever reaches it can read power, unencrypted", "listen", o.Listen)
+	}
 	if opts.Port = int(n); n == 0 {
 		opts.Port = server.RANDOM_PORT
 	}
