@@ -23,7 +23,7 @@ func cumulative(turns, size int) (file []byte, messages int) {
 
 // A file whose rows repeat the conversation must not be held: what stays is the conversation, once.
 func TestImportHoldsIncrementsOnly(t *testing.T) {
-	file, messages := cumulative(100, 4000) // 20 MB of rows, 0.4 MB of messages
+	file, messages := cumulative(100, 2000) // 10 MB of rows, 0.2 MB of messages
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
