@@ -5,12 +5,20 @@ import (
 	"slices"
 )
 
-// Below this many values sorting is faster than two passes over a table of 2^digit counters.
-const smallEnoughToSort = 4096
+// Below these numbers of values sorting is faster than clearing and reading the tables of counters of a first and of a
+// further digit.
+const (
+	smallEnoughToSort = 16384
+	fewEnoughToSort   = 2048
+)
 
-// digit is the width of a radix digit. The first one of a float holds its sign, exponent and four bits of its mantissa: a
-// decade of values falls in about 50 counters, which stay in the first-level cache.
-const digit = 16
+// The widths of the radix digits. The first one of a float holds its sign, its exponent and six bits of its mantissa, so
+// that a bucket is at most 1.6 % wide: a decade of values falls in about 210 counters, which stay in the first-level cache,
+// and six quantiles keep few values for the next digit.
+const (
+	firstDigit = 18
+	digit      = 16
+)
 
 // key maps a float to an integer with the same order: positive ones get the sign bit set, negative ones are inverted.
 func key(v float64) uint64 {
@@ -23,36 +31,56 @@ func unkey(k uint64) float64 {
 	return math.Float64frombits(k ^ (uint64(int64(^k)>>63) | 1<<63))
 }
 
-// selectFloats returns the keys of the values at the given 0-based ranks of their order.
+// selectFloats returns the keys of the values at the given 0-based ranks of their order. Both passes work on the raw bits:
+// making keys of all values would cost a third more than the pass itself.
 func selectFloats(values []float64, ranks []int) []uint64 {
-	const shift = 64 - digit
-	// Two tables, because neighbours often fall in one bucket and an increment waits for the one before it.
-	var even, odd [1 << digit]uint32
-	n := len(values) &^ 1
-	for i := 0; i < n; i += 2 {
-		even[key(values[i])>>shift]++
-		odd[key(values[i+1])>>shift]++
-	}
-	if n < len(values) {
-		even[key(values[n])>>shift]++
-	}
-	for i, c := range odd[:] {
-		even[i] += c
-	}
-	p := newPartition(even[:], ranks)
-	kept := make([]uint64, p.kept+1) // one more than needed: the loop below writes before it decides
-	at := 0
+	const shift = 64 - firstDigit
+	raw := new([1 << firstDigit]uint32)
 	for _, v := range values {
-		k := key(v)
-		kept[at] = k
-		at += int(p.keep[k>>shift]) // no branch: it would be mispredicted for every value kept
+		raw[math.Float64bits(v)>>shift]++
 	}
-	return p.finish(kept[:at], ranks, shift)
+	counts := make([]uint32, 1<<firstDigit)
+	for k := range counts {
+		counts[k] = raw[rawBucket(k)]
+	}
+	p := newPartition(counts, ranks)
+	keep := new([1 << firstDigit]byte)
+	for _, b := range p.bucket {
+		keep[rawBucket(b)] = 1
+	}
+	kept := make([]uint64, 0, p.kept)
+	i := 0
+	for ; i+4 <= len(values); i += 4 { // few are kept, so one branch for four
+		v := (*[4]float64)(values[i:])
+		if keep[math.Float64bits(v[0])>>shift]|keep[math.Float64bits(v[1])>>shift]|
+			keep[math.Float64bits(v[2])>>shift]|keep[math.Float64bits(v[3])>>shift] != 0 {
+			kept = appendKept(kept, v[:], keep)
+		}
+	}
+	return p.finish(appendKept(kept, values[i:], keep), ranks, shift)
 }
 
-// selectKeys is selectFloats for keys that agree in all digits at and above shift+digit.
+func appendKept(kept []uint64, values []float64, keep *[1 << firstDigit]byte) []uint64 {
+	for _, v := range values {
+		if keep[math.Float64bits(v)>>(64-firstDigit)] != 0 {
+			kept = append(kept, key(v))
+		}
+	}
+	return kept
+}
+
+// rawBucket returns the first digit of the floats whose keys have the first digit k.
+func rawBucket(k int) int {
+	const sign = 1 << (firstDigit - 1)
+	if k >= sign {
+		return k - sign
+	}
+	return 1<<firstDigit - 1 - k
+}
+
+// selectKeys is selectFloats for keys that agree in all bits above the digit at shift.
 func selectKeys(keys []uint64, ranks []int, shift int) []uint64 {
-	if len(keys) < smallEnoughToSort || shift < 0 {
+	if len(keys) < fewEnoughToSort || shift < 0 {
 		slices.Sort(keys)
 		out := make([]uint64, len(ranks))
 		for i, r := range ranks {
@@ -67,7 +95,7 @@ func selectKeys(keys []uint64, ranks []int, shift int) []uint64 {
 	p := newPartition(counts, ranks)
 	kept := make([]uint64, 0, p.kept)
 	for _, k := range keys {
-		if p.keep[k>>shift&(1<<digit-1)] != 0 {
+		if p.keep[k>>shift&(1<<digit-1)] {
 			kept = append(kept, k)
 		}
 	}
@@ -76,7 +104,7 @@ func selectKeys(keys []uint64, ranks []int, shift int) []uint64 {
 
 // partition says which buckets hold a wanted rank.
 type partition struct {
-	keep   []byte // 1 for buckets that are kept
+	keep   []bool // by bucket
 	kept   int    // values in them
 	bucket []int  // by rank: its bucket
 	within []int  // by rank: its rank inside that bucket
@@ -84,7 +112,7 @@ type partition struct {
 }
 
 func newPartition(counts []uint32, ranks []int) partition {
-	p := partition{keep: make([]byte, len(counts)), bucket: make([]int, len(ranks)), within: make([]int, len(ranks)), counts: counts}
+	p := partition{keep: make([]bool, len(counts)), bucket: make([]int, len(ranks)), within: make([]int, len(ranks)), counts: counts}
 	order := make([]int, len(ranks))
 	for i := range order {
 		order[i] = i
@@ -97,8 +125,8 @@ func newPartition(counts []uint32, ranks []int) partition {
 			b++
 		}
 		p.bucket[i], p.within[i] = b, ranks[i]-below
-		if p.keep[b] == 0 {
-			p.keep[b] = 1
+		if !p.keep[b] {
+			p.keep[b] = true
 			p.kept += int(counts[b])
 		}
 	}
@@ -118,7 +146,7 @@ func (p partition) finish(kept []uint64, ranks []int, shift int) []uint64 {
 	}
 	split := make([]uint64, len(kept))
 	for _, k := range kept {
-		b := k >> shift & (1<<digit - 1)
+		b := k >> shift & uint64(len(p.counts)-1)
 		split[place[b]] = k
 		place[b]++
 	}
