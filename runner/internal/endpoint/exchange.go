@@ -43,8 +43,9 @@ func (l *Lane) exchange(ctx context.Context, req request, got *capture) *exchang
 	stop := context.AfterFunc(ctx, conn.abort)
 
 	x.writeBegin = x.now()
-	x.lastRead = x.writeBegin
 	x.arm(conn, false)
+	x.writeBegin = x.now() // arming is no part of the request
+	x.lastRead = x.writeBegin
 	written := x.write(conn, req.bufs)
 	x.err = x.read(conn, got)
 	x.done = got.last
