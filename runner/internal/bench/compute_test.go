@@ -170,14 +170,31 @@ func TestComputeAdmits(t *testing.T) {
 			t.Errorf("%s: simulated %v, comparable %v", tt.name, r.Simulated, r.Comparable)
 		}
 	}
-	published := exampleRun().Experiment
-	published.Profile, _ = ProfileNamed("aa-agentperf-2026-06")
-	if !published.Comparable() {
-		t.Error("the published profile with its modes is not comparable")
+}
+
+func TestComparable(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Experiment)
+		want   bool
+	}{
+		{"published", func(*Experiment) {}, true},
+		{"other bounds", func(x *Experiment) { x.Profile.MaxAgents = 50 }, true},
+		{"other hold", func(x *Experiment) { x.Profile.Hold = 0 }, false},
+		{"other output mode", func(x *Experiment) { x.Output = "exact" }, false},
+		{"other tool time", func(x *Experiment) { x.ToolTime = "none" }, false},
+		{"simulated", func(x *Experiment) { x.Simulated = true }, false},
 	}
-	published.Output = "exact"
-	if published.Comparable() {
-		t.Error("another output mode is comparable")
+	for _, tt := range tests {
+		run := exampleRun()
+		var err error
+		if run.Experiment.Profile, err = ProfileNamed("aa-agentperf-2026-06"); err != nil {
+			t.Fatal(err)
+		}
+		tt.change(&run.Experiment)
+		if r, err := Compute(run); err != nil || r.Comparable != tt.want {
+			t.Errorf("%s: comparable %v, want %v, %v", tt.name, r.Comparable, tt.want, err)
+		}
 	}
 }
 

@@ -211,7 +211,14 @@ func TestEvaluateDescribes(t *testing.T) {
 	}
 	records[50].Failure = FailTruncated
 	records[51].FirstKnown = false
-	p, _ := judged(t, testFacts(), records)
+	before := answer(3, 0, 0, 0, 1, 60) // in flight from 0 to 20 s, half of it inside the window
+	before.Done = at(20)
+	after := answer(3, 9, 4, 109, 1, 60) // a trajectory that was completed after the window: begun inside it for 1 s
+	p, _ := judged(t, testFacts(), append(slices.Clone(records), before, after))
+	if math.Abs(p.InFlight-3.31) > 1e-6 || p.Requests != 161 || p.Trajectories != 32 {
+		t.Errorf("in flight %v of %d requests, %d trajectories; want 3.31, 161, 32", p.InFlight, p.Requests, p.Trajectories)
+	}
+	p, _ = judged(t, testFacts(), records)
 	if math.Abs(p.InFlight-3.2) > 1e-6 || math.Abs(p.DutyCycle-0.8) > 1e-6 {
 		t.Errorf("in flight %v, duty cycle %v; want 3.2, 0.8", p.InFlight, p.DutyCycle)
 	}

@@ -289,6 +289,9 @@ func TestJoinAccountsForLosses(t *testing.T) {
 	if p = join(t, PowerPlan{}, missed); !slices.Equal(codes(p), []power.Code{MissedTicks}) || !strings.Contains(p.Warnings[0].Detail, "7 reads") {
 		t.Errorf("missed ticks: %+v", p.Warnings)
 	}
+	if p = join(t, PowerPlan{}, missed[:len(missed)-1], []power.Batch{behind(missed[len(missed)-1])}); !strings.Contains(p.Warnings[0].Detail, "7 reads") {
+		t.Errorf("ticks missed after the window: %+v", p.Warnings)
+	}
 	first, second := gpus(1, 700), gpus(1, 700)
 	first.to = 60
 	second.from, second.run = 60.5, "r2"
@@ -296,6 +299,12 @@ func TestJoinAccountsForLosses(t *testing.T) {
 	if !slices.Contains(codes(p), Restart) {
 		t.Errorf("a restart: %+v", p.Warnings)
 	}
+}
+
+// behind is a batch with many missed ticks behind it.
+func behind(b power.Batch) power.Batch {
+	b.Missed += 1000
+	return b
 }
 
 func TestJoinSaysSimulated(t *testing.T) {

@@ -107,13 +107,13 @@ type run struct{ host, run, source string }
 
 func runOf(b power.Batch) run { return run{b.Host, b.Run, b.Source} }
 
-// inOrder sorts batches by run and sequence and drops repeated ones: the bus may deliver a batch twice.
+// inOrder sorts batches by run and sequence. The bus may deliver a batch twice: a series ignores repeated samples.
 func inOrder(batches []power.Batch) []power.Batch {
 	batches = slices.Clone(batches)
 	slices.SortStableFunc(batches, func(a, b power.Batch) int {
 		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Run, b.Run), cmp.Compare(a.Seq, b.Seq))
 	})
-	return slices.CompactFunc(batches, func(a, b power.Batch) bool { return runOf(a) == runOf(b) && a.Seq == b.Seq })
+	return batches
 }
 
 // machinesOf names the machine of each host name. Two names with one boot id are one machine, e.g. a container and its

@@ -245,7 +245,7 @@ func TestSearchRepeatsAnInvalidPhaseOnce(t *testing.T) {
 // A phase that ended early for a strict tier says nothing about a loose one: it is not a fail, and not asked for again.
 func TestSearchIgnoresPhasesThatEndedForOthers(t *testing.T) {
 	c := &curves{}
-	c.pass = map[string]func(int) Outcome{"loose": upTo(40), "strict": upTo(3)}
+	c.pass = map[string]func(int) Outcome{"loose": upTo(40), "strict": upTo(4)} // 5 agents fail twice for strict alone
 	probe := func(ctx context.Context, ask Ask) (Phase, error) {
 		p, err := c.probe(ctx, ask)
 		asked := func(tier string) bool {
@@ -261,7 +261,7 @@ func TestSearchIgnoresPhasesThatEndedForOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Tiers[0].Agents != 40 || got.Tiers[1].Agents != 3 || !got.Complete || !got.Tiers[0].Monotone {
+	if got.Tiers[0].Agents != 40 || got.Tiers[1].Agents != 4 || !got.Complete || !got.Tiers[0].Monotone {
 		t.Errorf("got %+v", got.Tiers)
 	}
 }
@@ -295,6 +295,16 @@ func TestSearchContinues(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("stopped at %d and continued (-whole +continued):\n%s", stop, diff)
 		}
+	}
+}
+
+// Interrupted phases judge nobody: a run that was broken off twice at one N still finds its way.
+func TestSearchContinuesAfterInterruptions(t *testing.T) {
+	broken := Phase{PhaseFacts: PhaseFacts{Agents: 1, Reason: EndInterrupted}, Verdicts: []Verdict{{Tier: "t", Outcome: Invalid}}}
+	c := &curves{pass: map[string]func(int) Outcome{"t": upTo(5)}}
+	got, err := Search(t.Context(), exact, named("t"), []Phase{broken, broken, broken}, c.probe)
+	if err != nil || got.Tiers[0].Agents != 5 || !got.Complete {
+		t.Errorf("got %+v, %v", got.Tiers, err)
 	}
 }
 
