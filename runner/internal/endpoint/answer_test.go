@@ -104,6 +104,8 @@ func eventCases() []answerCase {
 			good(func(c *counts) { c.Events, c.Chunks, c.Bytes = 2, 1, 6 })},
 		{"data over several lines", []Step{Header(), Chunk("data: {\"model\":\"scripted-model\",\ndata: \"choices\":\ndata: [{\"delta\":{\"content\":\"abc\"}}]}\n\ndata: " + fin + "\n\n"), End()},
 			good(func(c *counts) { c.Events, c.Chunks, c.Bytes = 2, 1, 3 })},
+		{"data over several lines that end in CRLF", []Step{Header(), Chunk("data: {\"model\":\"scripted-model\",\r\ndata: \"choices\":\r\n: ping\r\ndata: [{\"delta\":{\"content\":\"abc\"}}]}\r\n\r\ndata: " + fin + "\r\n\r\n"), End()},
+			good(func(c *counts) { c.Events, c.Chunks, c.Bytes = 2, 1, 3 })},
 		{"last event without its empty line", []Step{Header(), Chunk("data: " + a + "\n\ndata: " + fin), End()},
 			good(func(c *counts) { c.Events, c.Chunks, c.Bytes = 2, 1, 6 })},
 		{"every byte a chunk of its own", []Step{Header(), Together(bytewise("data: " + a + "\n\ndata: " + fin + "\n\ndata: [DONE]\n\n")...), End()},

@@ -149,6 +149,9 @@ func TestAnswerBeforeTheBodyIsRead(t *testing.T) {
 		s := Start(t, way)
 		l := newClient(t, s, clk, nil).Lane()
 		r := l.Send(t.Context(), play, 0)
+		if l.conn != nil {
+			t.Errorf("tls %v, memory %v: the lane kept a connection with half a request on it", way.TLS, way.Memory)
+		}
 		l.Close()
 		if r.Failure != bench.FailStatus || r.Status != 413 || r.Detail != "too large" || r.WriteEnd != 0 {
 			t.Errorf("tls %v, memory %v: failure %q status %d %s, write end %v", way.TLS, way.Memory, r.Failure, r.Status, r.Detail, r.WriteEnd)

@@ -168,3 +168,28 @@ func TestTimesInVirtualTime(t *testing.T) {
 		}
 	})
 }
+
+// TestMergedReads: output events that came with one read share a stamp; such reads are counted, once each.
+func TestMergedReads(t *testing.T) {
+	token := func() Step { return After(time.Second, Content("a", 1)) }
+	end := Together(Finish("stop"), Usage(9, 4, -1, -1), Done(), End())
+	for _, tc := range []struct {
+		name  string
+		steps []Step
+		want  int
+	}{
+		{"one event per read", []Step{Header(), token(), token(), token(), end}, 0},
+		{"no output beside it", []Step{Header(), Together(Role(), token(), Comment("ping")), Together(token(), end)}, 0},
+		{"three in one read", []Step{Header(), token(), Together(token(), token(), token()), end}, 1},
+		{"two reads of two", []Step{Header(), Together(token(), token()), Together(token(), token()), end}, 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			clk := clock.New()
+			s := serveMemory(t, Script{Clock: clk, Answer: always(tc.steps...)})
+			defer s.Close()
+			if r := ask(t, newClient(t, s, clk, nil)); r.Failure != "" || r.MergedReads != tc.want {
+				t.Errorf("%s: got %d merged reads (failure %q), want %d", tc.name, r.MergedReads, r.Failure, tc.want)
+			}
+		})
+	}
+}
