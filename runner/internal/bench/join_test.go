@@ -289,7 +289,7 @@ func TestJoinAccountsForLosses(t *testing.T) {
 	if p = join(t, PowerPlan{}, missed); !slices.Equal(codes(p), []power.Code{MissedTicks}) || !strings.Contains(p.Warnings[0].Detail, "7 reads") {
 		t.Errorf("missed ticks: %+v", p.Warnings)
 	}
-	if p = join(t, PowerPlan{}, missed[:len(missed)-1], []power.Batch{behind(missed[len(missed)-1])}); !strings.Contains(p.Warnings[0].Detail, "7 reads") {
+	if p = join(t, PowerPlan{}, missed[:len(missed)-1], []power.Batch{behind(missed[len(missed)-1])}); !strings.Contains(p.Warnings[0].Detail, ": 7 reads") {
 		t.Errorf("ticks missed after the window: %+v", p.Warnings)
 	}
 	first, second := gpus(1, 700), gpus(1, 700)

@@ -72,6 +72,7 @@ func TestSearchFindsEveryCapacity(t *testing.T) {
 
 func TestSearchWithinResolution(t *testing.T) {
 	for _, b := range []Bounds{{1000, 1, 0.02, 2}, {1000, 4, 0, 2}, {1000, 1, 0.1, 1}, {64, 1, 0.05, 0}} {
+		spared := 0 // searches that stopped before pass and fail were adjacent
 		for capacity := 0; capacity <= 300; capacity++ {
 			c := &curves{pass: map[string]func(int) Outcome{"t": upTo(capacity)}}
 			got, err := Search(t.Context(), b, named("t"), nil, c.probe)
@@ -86,7 +87,12 @@ func TestSearchWithinResolution(t *testing.T) {
 				}
 			case r.Agents > capacity || r.FirstFail <= capacity || r.FirstFail-r.Agents > b.resolution(r.Agents):
 				t.Fatalf("%+v, capacity %d: bracket [%d, %d)", b, capacity, r.Agents, r.FirstFail)
+			case r.FirstFail-r.Agents > 1:
+				spared++
 			}
+		}
+		if spared == 0 {
+			t.Errorf("%+v: every search went down to a single agent", b)
 		}
 	}
 }
@@ -111,6 +117,19 @@ func TestSearchSharesPhases(t *testing.T) {
 		for i, r := range got.Tiers {
 			if r.Agents != caps[i] || !r.Monotone || !r.Complete {
 				t.Fatalf("capacities %v: got %+v", caps, r)
+			}
+		}
+		passed := map[string]int{}
+		for i, ask := range c.asks {
+			for _, tier := range ask.Tiers {
+				if ask.Agents < passed[tier.Name] {
+					t.Fatalf("capacities %v: %d agents asked for tier %s, which had passed with %d", caps, ask.Agents, tier.Name, passed[tier.Name])
+				}
+			}
+			for _, v := range c.phases[i].Verdicts {
+				if v.Outcome == Pass {
+					passed[v.Tier] = max(passed[v.Tier], ask.Agents)
+				}
 			}
 		}
 		if len(c.phases) > bound {

@@ -75,6 +75,7 @@ func TestParseTiersErrors(t *testing.T) {
 func FuzzParseTiers(f *testing.F) {
 	f.Add([]byte("tiers:\n  - name: a\n    objectives: [p95(ttft) <= 5s]\n"))
 	f.Add([]byte("tiers: {}\nversion: 1\n"))
+	f.Add([]byte("tiers:\n  - objectives: !0 0")) // the decoder panics
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tiers, err := ParseTiers(data, "f")
 		if err == nil && len(tiers) == 0 {

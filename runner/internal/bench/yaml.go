@@ -9,9 +9,15 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// decodeStrict reads YAML into v: unknown and repeated keys are errors, and every error begins with name:line.
-func decodeStrict(data []byte, name string, v any) error {
-	err := yaml.UnmarshalWithOptions(data, v, yaml.Strict())
+// decodeStrict reads YAML into v: unknown and repeated keys are errors, and every error begins with name:line where the
+// decoder knows it.
+func decodeStrict(data []byte, name string, v any) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // the decoder does so on some malformed tags
+			err = fmt.Errorf("%s: not understood: %v", name, p)
+		}
+	}()
+	err = yaml.UnmarshalWithOptions(data, v, yaml.Strict())
 	var at lineError
 	var syntax yaml.Error
 	switch {
