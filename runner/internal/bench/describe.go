@@ -17,6 +17,19 @@ func (e *evaluation) describe(p *Phase) {
 		p.Metrics[string(m)] = summarise(values)
 	}
 	p.Agentwise = e.byAgent()
+	p.spread()
+	p.ByContext = e.byContext()
+	p.Tokens = e.tokens()
+	p.InFlight = e.inFlightMean()
+	if e.facts.Agents > 0 {
+		p.DutyCycle = p.InFlight / float64(e.facts.Agents)
+	}
+}
+
+// spread compares the agents: the pooled percentiles can hide one that starves.
+func (p *Phase) spread() {
+	p.SlowestAgent, p.LatestAgent = -1, -1
+	slowest, latest := math.Inf(1), math.Inf(-1)
 	var speeds, waits []float64
 	for _, a := range p.Agentwise {
 		if !math.IsNaN(a.SpeedP25) {
@@ -25,14 +38,14 @@ func (e *evaluation) describe(p *Phase) {
 		if !math.IsNaN(a.TTFTP95) {
 			waits = append(waits, a.TTFTP95)
 		}
+		if a.SpeedP25 < slowest { // false for NaN
+			p.SlowestAgent, slowest = a.Agent, a.SpeedP25
+		}
+		if a.TTFTP95 > latest {
+			p.LatestAgent, latest = a.Agent, a.TTFTP95
+		}
 	}
 	p.SpeedSpread, p.TTFTSpread = summarise(speeds), summarise(waits)
-	p.ByContext = e.byContext()
-	p.Tokens = e.tokens()
-	p.InFlight = e.inFlightMean()
-	if e.facts.Agents > 0 {
-		p.DutyCycle = p.InFlight / float64(e.facts.Agents)
-	}
 }
 
 // summarise gives the distribution of the values.

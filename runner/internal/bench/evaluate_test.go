@@ -228,6 +228,9 @@ func TestEvaluateDescribes(t *testing.T) {
 	if len(p.Agentwise) != 4 || p.Agentwise[0].TTFTP95 != 1.5 || p.Agentwise[1].Requests != 40 || p.TTFTSpread.N != 4 || p.TTFTSpread.P99 != 1.5 || p.TTFTSpread.P50 != 1 {
 		t.Errorf("by agent: %+v, spread %+v", p.Agentwise, p.TTFTSpread)
 	}
+	if p.SlowestAgent != 1 || p.LatestAgent != 0 {
+		t.Errorf("agent %d is the slowest, %d the latest; want 1, the first with 60 tok/s, and 0, with 1.5 s", p.SlowestAgent, p.LatestAgent)
+	}
 	buckets := []ContextBucket{{0, 1024, 40, 120, 1.5}, {4096, 8192, 120, 60, 1}}
 	if diff := cmp.Diff(buckets, p.ByContext); diff != "" {
 		t.Errorf("by context (-want +got):\n%s", diff)

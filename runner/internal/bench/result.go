@@ -109,6 +109,8 @@ type Phase struct {
 	Verdicts     []Verdict          `json:"verdicts"`               // one per tier, in the tiers' order
 	Metrics      map[string]Summary `json:"metrics"`                // by metric name: output_speed, ttft, e2e_speed, lag, ...
 	Agentwise    []AgentSummary     `json:"agents_detail"`          // per agent, by slot: what pooling hides
+	SlowestAgent int                `json:"slowest_agent"`          // slot with the lowest P25 of output speed; -1: none
+	LatestAgent  int                `json:"latest_agent"`           // slot with the highest P95 of TTFT; -1: none
 	SpeedSpread  Summary            `json:"agent_output_speed_p25"` // distribution over the agents of each one's P25
 	TTFTSpread   Summary            `json:"agent_ttft_p95"`         // distribution over the agents of each one's P95
 	ByContext    []ContextBucket    `json:"by_context"`             //

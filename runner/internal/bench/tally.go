@@ -13,6 +13,7 @@ type Tally struct {
 	counts    [][]count // by tier and objective
 	completed map[int]int
 	finished  int
+	played    float64 // trajectories' worth of turns finished: each turn is its share of its trajectory
 }
 
 // count is one objective's view of the requests so far.
@@ -33,6 +34,7 @@ func (t *Tally) Add(r Record) {
 		return
 	}
 	t.finished++
+	t.played += 1 / float64(max(1, r.Turns))
 	if r.Completed() {
 		t.completed[r.Agent]++
 	}
@@ -71,7 +73,8 @@ const horizonSafety = 2
 //
 // The number of further requests is bounded by the rate of requests so far times the time to the earliest legal end,
 // times a safety of 2. The earliest legal end is the end of the minimal window, or, if later, the moment when enough
-// trajectories will be completed at the pace so far; at most the phase's timeout, after which nothing passes anyway.
+// trajectories will have been played at the pace of turns so far; at most the phase's timeout, after which nothing passes
+// anyway.
 // waiting holds the starts of the window's requests in flight that have no output yet: those that have waited longer
 // than a tier's limit on the first token are violations.
 func (t *Tally) FailureCertain(f PhaseFacts, p Profile, now clock.Stamp, waiting []clock.Stamp) bool {
@@ -119,16 +122,12 @@ func late(tier Tier, now clock.Stamp, waiting []clock.Stamp) (n int) {
 func (t *Tally) earliestEnd(f PhaseFacts, p Profile, elapsed time.Duration) clock.Stamp {
 	timeout := f.Begin.Add(p.Timeout)
 	end := f.WindowBegin.Add(p.MinWindow)
-	done := 0
-	for _, c := range t.completed {
-		done += c
+	// In float: with many agents and few turns the pace is longer than a Duration holds.
+	need := float64(max(p.MinTrajectories, p.MinPerAgent*f.Agents))
+	pace := float64(elapsed) * need / max(t.played, 1e-9)
+	if pace >= float64(p.Timeout) {
+		return timeout
 	}
-	if need := max(p.MinTrajectories, p.MinPerAgent*f.Agents); done < need {
-		pace := float64(elapsed) * float64(need) / float64(max(1, done)) // in float: N can make it longer than a Duration holds
-		if pace >= float64(p.Timeout) {
-			return timeout
-		}
-		end = max(end, f.WindowBegin.Add(time.Duration(pace)))
-	}
+	end = max(end, f.WindowBegin.Add(time.Duration(pace)))
 	return min(end, timeout)
 }
