@@ -7,10 +7,9 @@ import (
 	"strconv"
 
 	"agentwatt/runner/internal/bench"
-	"agentwatt/shared/power"
 )
 
-// CSV writes one row per phase, tier and metered headline scope. A column that does not apply is empty, never 0.
+// CSV writes one row per phase, tier and metered scope. A column that does not apply is empty, never 0.
 func CSV(w io.Writer, r bench.Result) error {
 	out := csv.NewWriter(w)
 	rows := [][]string{{
@@ -20,12 +19,12 @@ func CSV(w io.Writer, r bench.Result) error {
 	}}
 	for _, p := range r.Phases {
 		for _, v := range p.Verdicts {
-			scopes := p.Power
-			if len(scopes) == 0 {
-				scopes = []bench.ScopePower{{}}
+			head := append(phaseCells(r, p), v.Tier, string(v.Outcome), string(v.Confidence))
+			if len(p.Power) == 0 {
+				rows = append(rows, append(head, "", "", "", "", ""))
 			}
-			for _, s := range scopes {
-				rows = append(rows, append(phaseCells(r, p), append([]string{v.Tier, string(v.Outcome), string(v.Confidence)}, powerCells(s)...)...))
+			for _, s := range p.Power {
+				rows = append(rows, append(head[:len(head):len(head)], powerCells(s)...))
 			}
 		}
 	}
@@ -36,32 +35,19 @@ func CSV(w io.Writer, r bench.Result) error {
 }
 
 func phaseCells(r bench.Result, p bench.Phase) []string {
-	failed := 0
-	for kind, n := range p.Failures {
-		if kind != bench.Cancelled {
-			failed += n
-		}
-	}
 	return []string{
 		strconv.FormatBool(r.Simulated), strconv.Itoa(p.Index), strconv.Itoa(p.Agents), p.Purpose, string(p.Reason),
-		number(p.Window().Length().Seconds()), strconv.Itoa(p.Requests), strconv.Itoa(p.Trajectories), strconv.Itoa(failed), strconv.Itoa(p.SingleChunk),
+		number(p.Window().Length().Seconds()), strconv.Itoa(p.Requests), strconv.Itoa(p.Trajectories), strconv.Itoa(failed(p)), strconv.Itoa(p.SingleChunk),
 		metric(p, bench.OutputSpeed, 0.25), metric(p, bench.TTFT, 0.95), metric(p, bench.E2ESpeed, 0.25), metric(p, bench.Lag, 0.99),
 	}
 }
 
 // metric returns one of the percentiles that a phase's summaries hold; empty if there is none.
 func metric(p bench.Phase, m bench.Metric, q float64) string {
-	s, ok := p.Metrics[string(m)]
-	if !ok || s.N == 0 {
-		return ""
-	}
-	return number(map[float64]float64{0.25: s.P25, 0.5: s.P50, 0.95: s.P95, 0.99: s.P99}[q])
+	return number(at(p.Metrics[string(m)], q))
 }
 
 func powerCells(s bench.ScopePower) []string {
-	if s.Scope == power.Scope("") {
-		return []string{"", "", "", "", ""}
-	}
 	if !s.Valid {
 		return []string{string(s.Scope), "false", "", "", ""}
 	}
