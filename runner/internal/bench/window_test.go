@@ -143,15 +143,15 @@ func TestFailureCertain(t *testing.T) {
 	if slow(99).FailureCertain(testFacts(), p, at(10.5), nil) {
 		t.Error("certain after half a second")
 	}
-	// Turns that are a thousandth of their trajectory each: the window must last far longer, and much can still change.
+	// Turns that are a ten thousandth of their trajectory each: the window must last far longer, and much can still change.
 	long := NewTally([]Tier{testTier})
 	for range 100 {
 		r := answer(0, 1, 0, 11, 6, 80)
-		r.Turns = 1000
+		r.Turns = 10_000
 		long.Add(r)
 	}
 	if long.FailureCertain(testFacts(), p, at(20), nil) {
-		t.Error("certain after a tenth of a trajectory")
+		t.Error("certain after a hundredth of a trajectory")
 	}
 	if NewTally([]Tier{testTier}).FailureCertain(testFacts(), p, at(109), nil) {
 		t.Error("certain without a request")
