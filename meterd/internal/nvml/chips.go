@@ -35,24 +35,26 @@ const defaultAccuracy = 0.05
 
 // chips lists the generations with published measurements. Update periods and windows: Yang, Adamek, Armour,
 // "Part-time Power Measurements: nvidia-smi's Lack of Attention", SC'24, arXiv 2312.02741, Overall_Results.xlsx.
-// Delays: the shift that fits that paper's traces best against its external meter (0.05 s for the A100, 0.1 s for the
-// RTX 3090 and 4090, and 0.6 s for the 1 s average, of which 0.5 s is half the window). The energy counter's tick was
-// 10 ms in 2019 and 20 to 100 ms since; 100 ms is assumed until it is measured.
+// Delays: from the shift that fits that paper's traces best against its external meter (0.05 s for the A100, 0.1 s for the
+// RTX 3090 and 4090, and 0.6 s for the 1 s average, of which 0.5 s is half the window). Those shifts hold every value
+// until the next one; power.Between takes a value for the moment it first showed and draws straight lines between, which
+// is half an update period (50 ms) earlier. power.TestTraces checks the result on the same traces. The energy counter's
+// tick was 10 ms in 2019 and 20 to 100 ms since; 100 ms is assumed until it is measured.
 func chips() []chip {
 	const (
 		ms  = time.Millisecond
 		pub = power.Publication
 	)
-	second := window{1000 * ms, 100 * ms, pub}
+	second := window{1000 * ms, 50 * ms, pub}
 	return []chip{
 		{6, -1, "Pascal", 20 * ms, pub, window{length: 10 * ms}, window{}, window{length: 10 * ms}, power.Instant},
 		{7, 0, "GV100", 20 * ms, pub, window{length: 10 * ms}, window{}, window{length: 10 * ms}, power.Instant},
 		{7, 5, "Turing", 100 * ms, pub, window{length: 100 * ms}, window{}, window{length: 100 * ms}, power.Instant},
-		{8, 0, "GA100", 100 * ms, pub, window{25 * ms, 50 * ms, pub}, window{}, window{25 * ms, 50 * ms, pub}, power.Instant},
-		{8, 6, "GA10x", 100 * ms, pub, window{100 * ms, 100 * ms, pub}, second, second, power.Mean},
-		{8, 9, "AD10x", 100 * ms, pub, window{100 * ms, 100 * ms, pub}, second, second, power.Mean},
+		{8, 0, "GA100", 100 * ms, pub, window{25 * ms, 12 * ms, pub}, window{}, window{25 * ms, 12 * ms, pub}, power.Instant},
+		{8, 6, "GA10x", 100 * ms, pub, window{100 * ms, 50 * ms, pub}, second, second, power.Mean},
+		{8, 9, "AD10x", 100 * ms, pub, window{100 * ms, 50 * ms, pub}, second, second, power.Mean},
 		// The paper measured the H100; the H200 is the same die. Its instant delay is taken from the GA100's like sensor.
-		{9, 0, "GH100", 100 * ms, pub, window{25 * ms, 50 * ms, power.Assumed}, second, second, power.Mean},
+		{9, 0, "GH100", 100 * ms, pub, window{25 * ms, 12 * ms, power.Assumed}, second, second, power.Mean},
 	}
 }
 

@@ -32,10 +32,10 @@ func TestMeters(t *testing.T) {
 	counter.PeriodFrom = power.Assumed
 	inst.ID, inst.Model, inst.Quantity = "nvml/"+uuid0+"/instant", "nvml/GH100/instant", power.Instant
 	inst.PeriodFrom, inst.AveragingFrom, inst.DelayFrom = power.Publication, power.Publication, power.Assumed
-	inst.Averaging, inst.Delay = 25*time.Millisecond, 50*time.Millisecond
+	inst.Averaging, inst.Delay = 25*time.Millisecond, 12*time.Millisecond
 	avg.ID, avg.Model, avg.Quantity = "nvml/"+uuid0+"/average", "nvml/GH100/average", power.Mean
 	avg.PeriodFrom, avg.AveragingFrom, avg.DelayFrom = power.Publication, power.Publication, power.Publication
-	avg.Averaging, avg.Delay = time.Second, 100*time.Millisecond
+	avg.Averaging, avg.Delay = time.Second, 50*time.Millisecond
 	if diff := cmp.Diff([]power.Meter{counter, inst, avg}, s.Meters()); diff != "" {
 		t.Errorf("meters (-want +got):\n%s", diff)
 	}
