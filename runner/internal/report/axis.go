@@ -20,6 +20,7 @@ func valueAxis(values []float64, from, to float64) axis {
 			low, high = min(low, v), max(high, v)
 		}
 	}
+	low, high = max(low, high/1e9), min(high, 1e300) // a wider axis shows nothing
 	switch {
 	case high == 0:
 		return axis{0, 1, false, from, to}

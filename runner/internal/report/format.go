@@ -169,15 +169,20 @@ func failed(p bench.Phase) (n int) {
 	return n
 }
 
-// failureKinds lists the failures by kind: "2 timeout, 1 status"; "none" without any.
+// failureKinds lists the failures by kind: "1 status, 2 timeout"; "none" without any. Cancelled requests are said and do not
+// count.
 func failureKinds(p bench.Phase) string {
 	var list []string
 	for _, kind := range slices.Sorted(maps.Keys(p.Failures)) {
-		if n := p.Failures[kind]; n > 0 {
+		if n := p.Failures[kind]; n > 0 && kind != bench.Cancelled {
 			list = append(list, count(n)+" "+string(kind))
 		}
 	}
-	return orElse(strings.Join(list, ", "), "none")
+	s := orElse(strings.Join(list, ", "), "none")
+	if n := p.Failures[bench.Cancelled]; n > 0 {
+		s += fmt.Sprintf(" (%s cancelled, not counted)", count(n))
+	}
+	return s
 }
 
 // at returns one of the percentiles that a summary holds; NaN if there is none.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"agentwatt/runner/internal/bench"
 	"agentwatt/shared/clock"
@@ -103,6 +104,9 @@ func newAnswer(r bench.Result, t bench.TierResult) answerView {
 		return a
 	}
 	a.Agents, a.Support = plural(t.Agents, "agent"), support(t)
+	if t.FirstFail == 0 {
+		a.Agents = "at least " + a.Agents
+	}
 	for _, f := range t.Figures {
 		a.Figures = append(a.Figures, newFigure(f))
 	}
@@ -116,7 +120,7 @@ func lens(t bench.TierResult, unit string, stated int, of func(bench.Figure) flo
 	for _, f := range t.Figures {
 		if v := of(f); v > 0 {
 			n := int(math.Round(float64(t.Agents) / v))
-			return lensView{Value: bench.FormatThree(v) + " agents per " + unit, Doubt: bracketDoubt(t, f.Uncertainty), Basis: lensBasis(t, n, unit)}
+			return lensView{Value: each(v) + " agents per " + unit, Doubt: bracketDoubt(t, f.Uncertainty), Basis: lensBasis(t, n, unit)}
 		}
 	}
 	if stated == 0 {
@@ -126,7 +130,7 @@ func lens(t bench.TierResult, unit string, stated int, of func(bench.Figure) flo
 	if t.FirstFail > 0 {
 		bracket = fmt.Sprintf("%s failed", plural(t.FirstFail, "agent"))
 	}
-	return lensView{Value: bench.FormatThree(float64(t.Agents)/float64(stated)) + " agents per " + unit, Doubt: bracket, Basis: lensBasis(t, stated, unit)}
+	return lensView{Value: each(float64(t.Agents)/float64(stated)) + " agents per " + unit, Doubt: bracket, Basis: lensBasis(t, stated, unit)}
 }
 
 func lensBasis(t bench.TierResult, n int, unit string) string {
@@ -208,12 +212,15 @@ func observed(o bench.Observed) string {
 	if o.Met {
 		met = "met"
 	}
-	s := fmt.Sprintf("%s %s %s", percentile(o.Objective.Quantile), metricName(o.Objective.Metric), quantity(o.Value, unit))
+	s := fmt.Sprintf("%s %s %s", percentile(o.Objective.Quantile), metricName(o.Objective.Metric), bare(o.Value))
 	if !math.IsNaN(o.Low) && !math.IsNaN(o.High) {
-		s += fmt.Sprintf(" [%s to %s]", quantity(o.Low, unit), quantity(o.High, unit))
+		s += fmt.Sprintf(" [%s, %s]", bare(o.Low), bare(o.High))
 	}
-	return fmt.Sprintf("%s, %s %s, n = %s of %s", s, bound(o.Objective), met, count(o.N), plural(o.Plays, "play"))
+	return fmt.Sprintf("%s %s: %s %s; n = %s of %s", s, unit, bound(o.Objective), met, count(o.N), plural(o.Plays, "play"))
 }
+
+// bare writes a value whose unit follows at the end of a row.
+func bare(v float64) string { return strings.TrimSpace(quantity(v, "")) }
 
 // scopePower writes a phase's power at a scope with its coverage and uncertainty.
 func scopePower(s bench.ScopePower) string {
@@ -296,15 +303,7 @@ func slower(a, b float64) int {
 func newSpread(name string, s bench.Summary) spreadRow {
 	row := spreadRow{Name: name, N: s.N}
 	for _, q := range []float64{0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99} {
-		v := at(s, q)
-		switch {
-		case math.IsNaN(v):
-			row.Values = append(row.Values, "none")
-		case math.IsInf(v, 0):
-			row.Values = append(row.Values, "∞")
-		default:
-			row.Values = append(row.Values, bench.FormatThree(v))
-		}
+		row.Values = append(row.Values, bare(at(s, q)))
 	}
 	return row
 }

@@ -72,10 +72,10 @@ func figureText(b *bytes.Buffer, t bench.TierResult, f bench.Figure) {
 	wrap(b, "    ", fmt.Sprintf("%s; coverage %s; %s over %s", standingWords(f), coverage(f.Coverage), f.MeanPower, devices(f.Devices)))
 	var lenses []string
 	if f.PerAccelerator > 0 {
-		lenses = append(lenses, bench.FormatThree(f.PerAccelerator)+" per accelerator")
+		lenses = append(lenses, each(f.PerAccelerator)+" per accelerator")
 	}
 	if f.PerSystem > 0 {
-		lenses = append(lenses, bench.FormatThree(f.PerSystem)+" per system")
+		lenses = append(lenses, each(f.PerSystem)+" per system")
 	}
 	if len(lenses) > 0 {
 		wrap(b, "    ", fmt.Sprintf("%s  %s", strings.Join(lenses, ", "), bracketDoubt(t, f.Uncertainty)))

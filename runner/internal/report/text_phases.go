@@ -82,7 +82,11 @@ func phaseTable(r bench.Result, scopes []power.Scope, tight bool) string {
 		row(phaseLine(p, scopes, tight))
 	}
 	t.Flush() // into memory: cannot fail
-	return b.String()
+	var lines strings.Builder
+	for line := range strings.Lines(b.String()) {
+		lines.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	return lines.String()
 }
 
 func phaseLine(p bench.Phase, scopes []power.Scope, tight bool) []string {
@@ -103,11 +107,10 @@ func phaseLine(p bench.Phase, scopes []power.Scope, tight bool) []string {
 
 // plain writes a percentile of a phase whose unit stands in the column's head; "-" if there is none.
 func plain(p bench.Phase, m bench.Metric, q float64) string {
-	s := quantity(at(p.Metrics[string(m)], q), "")
-	if s == "none" {
-		return "-"
+	if s := bare(at(p.Metrics[string(m)], q)); s != "none" {
+		return s
 	}
-	return strings.TrimSpace(s)
+	return "-"
 }
 
 // verdictCell writes an outcome, with a question mark where the interval does not agree.

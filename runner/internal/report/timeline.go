@@ -20,18 +20,22 @@ type Course struct {
 	Watts []float64
 }
 
-// timelineBins is as many as a wide screen can tell apart.
-const timelineBins = 400
+// A picture has as many bins as a wide screen can tell apart, but none so short that one missed read would leave it empty.
+const (
+	timelineBins = 400
+	shortestBin  = time.Second
+)
 
 // NewTimeline draws the power of a recording over a span.
 func NewTimeline(r *bench.Recording, span bench.Window, plan bench.PowerPlan) Timeline {
 	t := Timeline{Span: span}
-	width := span.Length() / timelineBins
-	if width <= 0 {
+	bins := min(timelineBins, int(span.Length()/shortestBin))
+	if bins <= 0 {
 		return t
 	}
+	width := span.Length() / time.Duration(bins)
 	at := map[power.Scope]int{}
-	for i := range timelineBins {
+	for i := range bins {
 		begin := span.Begin.Add(time.Duration(i) * width)
 		for _, p := range r.Join(bench.Window{Begin: begin, End: begin.Add(width)}, plan) {
 			if !p.Scope.Headline() {
@@ -41,7 +45,7 @@ func NewTimeline(r *bench.Recording, span bench.Window, plan bench.PowerPlan) Ti
 			if !ok {
 				k = len(t.Scopes)
 				at[p.Scope] = k
-				t.Scopes = append(t.Scopes, Course{Scope: p.Scope, Watts: gaps(timelineBins)})
+				t.Scopes = append(t.Scopes, Course{Scope: p.Scope, Watts: gaps(bins)})
 			}
 			if p.Valid {
 				t.Scopes[k].Watts[i] = p.Mean.Watts()

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -43,7 +44,11 @@ func support(t bench.TierResult) []string {
 	default:
 		list = append(list, fmt.Sprintf("passed %d of %s", passed, plural(tried, "re-test")))
 	}
-	list = append(list, string(t.Confidence))
+	if t.Confidence == bench.Undecided {
+		list = append(list, "undecided: a 95 % interval straddles a limit")
+	} else {
+		list = append(list, string(t.Confidence))
+	}
 	if !t.Complete {
 		list = append(list, "search INCOMPLETE")
 	}
@@ -80,6 +85,14 @@ func bracketDoubt(t bench.TierResult, u power.Uncertainty) string {
 	return fmt.Sprintf("± %s (k = 2, bracket of N only)", percent(power.Uncertainty{Bracket: u.Bracket}.Expanded()))
 }
 
+// each writes agents per accelerator or per system: whole agents from 100 on, as one system holds exactly N.
+func each(v float64) string {
+	if v >= 100 {
+		return count(int(math.Round(v)))
+	}
+	return bench.FormatThree(v)
+}
+
 // energies lists the energies of a figure with their units; those that are not known are left out.
 func energies(f bench.Figure) (list []string) {
 	for _, j := range []struct {
@@ -112,7 +125,7 @@ func systemLine(s bench.System) string {
 		parts = append(parts, s.Name)
 	}
 	if s.Accelerators > 0 {
-		parts = append(parts, strings.TrimSpace(count(s.Accelerators)+" accelerators "+s.Accelerator))
+		parts = append(parts, count(s.Accelerators)+" × "+orElse(s.Accelerator, "accelerator"))
 	} else if s.Accelerator != "" {
 		parts = append(parts, s.Accelerator)
 	}
