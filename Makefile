@@ -38,14 +38,14 @@ lint: tmp
 fuzz: tmp
 	@for d in $$(grep -rl --include='*_test.go' '^func Fuzz' meterd runner shared | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -h '^func Fuzz' $$d/*_test.go | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
-	    echo "$$d $$f"; $(GO) test ./$$d -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done; done
+	    echo "$$d $$f"; $(GO) test ./$$d -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; done; done
 
 bench: tmp
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./... | tee bench.txt
 	$(GO) run $(BENCHSTAT) bench.txt
 
 golden: tmp
-	$(GO) test ./runner/... ./meterd/... -run Golden -update
+	$(GO) test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' meterd runner shared | xargs -n1 dirname | sort -u | sed 's|^|./|') -run Golden -update
 
 install: build
 	install -D -m 755 bin/meterd $(DESTDIR)$(PREFIX)/bin/meterd

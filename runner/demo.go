@@ -41,12 +41,12 @@ everything is labelled SIMULATED.`,
 	return cmd
 }
 
-// demoTiers fit the demo engine: an easy, a middling and a hard one.
+// demoTiers fit the demo engine. The limits on the first token are wide, so that a busy machine does not make phases invalid.
 const demoTiers = `tiers:
   - name: easy
-    objectives: ["p25(output_speed) >= 30", "p95(ttft) <= 10s"]
+    objectives: ["p25(output_speed) >= 40", "p95(ttft) <= 10s"]
   - name: brisk
-    objectives: ["p25(output_speed) >= 50", "p95(ttft) <= 5s"]
+    objectives: ["p25(output_speed) >= 80", "p95(ttft) <= 5s"]
 `
 
 // demo runs the endpoint and meterd as the separate programs they are, and the search in this one.
@@ -104,7 +104,7 @@ sources:
 // demoConfig writes dataset and tiers and returns the experiment.
 func demoConfig(dir, engine, bus string) (config, error) {
 	c := defaults()
-	c.Endpoint, c.Model, c.Power.Bus, c.Power.Idle = engine, "simulated/demo", bus, 5*time.Second
+	c.Endpoint, c.Model, c.Power.Bus, c.Power.Idle = engine, "simulated/demo", bus, 3*time.Second
 	c.Profile, c.Output.Mode, c.ToolTime.Mode = "quick", string(endpoint.Exact), "recorded"
 	c.Dataset, c.Tiers = filepath.Join(dir, "demo.jsonl"), filepath.Join(dir, "tiers.yaml")
 	c.System = systemConfig{Name: "simulated engine", Accelerator: "simulated accelerator", Accelerators: 2, Systems: 1, Submitter: "demo"}

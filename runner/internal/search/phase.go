@@ -174,8 +174,9 @@ func (p *phase) close(ctx context.Context) (bench.Phase, error) {
 	return out, nil
 }
 
-// edgeMargin is how far past the window's end power is waited for: the value after the edge, with a sensor's delay.
-const edgeMargin = 2 * time.Second
+// edgeMargin is how far past the window's end power is waited for: the value after the edge, and half the window and the
+// delay of a sensor that averages over a second. What comes later is still in the result, which is computed at the end.
+const edgeMargin = time.Second
 
 // host says whose clock the windows are on.
 func (r *running) host() bench.HostClock {

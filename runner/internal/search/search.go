@@ -46,10 +46,16 @@ func (s *Search) Run(ctx context.Context) error {
 	stop()
 	r.fleet.Wait()
 	if err == nil || errors.Is(err, ErrInvalid) {
+		// A sensor that averages still shows the load for a while: not the idle power of the system.
+		r.tell(Progress{Stage: "cooling down"})
+		sleep(ctx, min(s.Experiment.Power.Idle/2, longestCool))
 		err = errors.Join(err, r.idle(ctx, "idle after", func(m *rundir.Manifest, sp rundir.Span) { m.IdleAfter = &sp }))
 	}
 	return errors.Join(err, s.conclude(ctx, err))
 }
+
+// longestCool is how long after the load idle power is not looked at, at most.
+const longestCool = 10 * time.Second
 
 // ErrInvalid is wrapped when phases took place but could not be judged, so that the search had to stop.
 var ErrInvalid = errors.New("the measurement, not the system, failed")
