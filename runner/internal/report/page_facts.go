@@ -8,7 +8,27 @@ import (
 	"strings"
 
 	"agentwatt/runner/internal/bench"
+	"agentwatt/shared/clock"
 )
+
+// fact is a name and what it stands for.
+type fact struct{ Name, Value string }
+
+// factGroup is a table of facts.
+type factGroup struct {
+	Title string
+	Facts []fact
+}
+
+// stamp writes a point in time; "not known" for the zero stamp.
+func stamp(s clock.Stamp) string {
+	if s == 0 {
+		return "not known"
+	}
+	return s.Time().Format("2006-01-02 15:04:05 UTC")
+}
+
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // facts is the identity of the experiment: what was run, by which rules, on what, and who says so.
 func facts(r bench.Result) []factGroup {

@@ -120,7 +120,7 @@ func TestSimulatedIsSaidEverywhere(t *testing.T) {
 		}
 	}
 	for _, f := range figures.FindAllString(page, -1) {
-		if !strings.Contains(f, "simulated, not evidence") {
+		if !strings.Contains(f, "simulated, not evidence") || !strings.Contains(f, simulatedMark) {
 			t.Errorf("figure passes for measured: %s", f)
 		}
 	}
@@ -203,6 +203,16 @@ func TestCoordinatesAreFinite(t *testing.T) {
 		}
 	}
 	checkCoordinates(t, pageOf(t, r))
+	var c canvas
+	for _, v := range odd[:3] {
+		c.line("x", 1, v, 1, 1)
+		c.text("x", "end", v, 1, "x")
+		c.mark(passesNone, v, 1, 1, "")
+		c.polyline("x", [][2]float64{{1, v}})
+	}
+	if c.b.Len() > 0 {
+		t.Errorf("drew what has no place: %s", c.b.String())
+	}
 	for _, f := range fixtures() {
 		checkCoordinates(t, pageOf(t, f.run))
 	}

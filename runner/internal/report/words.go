@@ -158,16 +158,6 @@ func scopesOf(r bench.Result) (list []power.Scope) {
 	return list
 }
 
-// phaseAt returns the phase with an index; nil if there is none.
-func phaseAt(r bench.Result, index int) *bench.Phase {
-	for i := range r.Phases {
-		if r.Phases[i].Index == index {
-			return &r.Phases[i]
-		}
-	}
-	return nil
-}
-
 // answerPhases lists the phases that the tiers' figures come from, each once, in order.
 func answerPhases(r bench.Result) (list []bench.Phase) {
 	for _, p := range r.Phases {
