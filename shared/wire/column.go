@@ -34,13 +34,14 @@ func appendSteps(dst []byte, values []int64, start, step int64) []byte {
 	for _, v := range values {
 		u := zigzag(v - last - step)
 		last = v
-		for u >= 1<<7 {
-			out[n] = byte(u) | 0x80
-			u >>= 7
-			n++
+		if u < 1<<14 { // one byte or two, without a branch, because which of them is hard to predict
+			two := (1<<7 - 1 - u) >> 63
+			w := u + u&^0x7f + two<<7
+			out[n+1], out[n] = byte(w>>8), byte(w)
+			n += 1 + int(two)
+		} else {
+			n += binary.PutUvarint(out[n:], u)
 		}
-		out[n] = byte(u)
-		n++
 	}
 	return out[:n]
 }

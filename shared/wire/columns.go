@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"agentwatt/shared/clock"
 	"agentwatt/shared/power"
 )
 
@@ -18,60 +19,80 @@ type columns struct {
 	origin    int64 // where the columns time start
 	hasDevice bool  // some device time is given
 	hasStatus bool  // some status is not OK
+	rare      bool  // either
 }
 
-// gather fills the columns with the samples of b. It is half the cost of encoding, hence two plain loops.
+// gather fills the columns with the samples of b. Both of its passes go run by run, a run being samples of one meter, and
+// keep what changes from sample to sample in registers: a counter in memory would cost more than all the rest.
 func (c *columns) gather(b *power.Batch) error {
-	if err := c.group(b); err != nil {
+	if err := c.survey(b); err != nil {
 		return err
 	}
 	n := len(b.Samples)
 	for _, col := range [...]*[]int64{&c.time, &c.within, &c.raw, &c.device, &c.status} {
 		*col = slices.Grow((*col)[:0], n)[:n]
 	}
-	first, times, withins, raws := c.first[1:], c.time, c.within, c.raw
+	c.origin = 0
+	if n == 0 {
+		return nil
+	}
+	next := c.first[1:]
+	times, withins, raws := c.time[:n], c.within[:n], c.raw[:n]
+	meter := b.Samples[0].Meter
+	at := next[meter]
 	for i := range b.Samples {
 		s := &b.Samples[i]
-		at := first[s.Meter]
-		first[s.Meter] = at + 1
+		if s.Meter != meter {
+			next[meter] = at
+			meter = s.Meter
+			at = next[meter]
+		}
 		us, moved := micros(int64(s.Time))
 		times[at], withins[at], raws[at] = us, int64((uint64(s.Within)+moved+999)/1000), s.Raw
-		if c.hasDevice {
+		if c.rare {
 			c.device[at], _ = micros(int64(s.Device))
-		}
-		if c.hasStatus {
 			c.status[at] = int64(s.Status)
 		}
+		at++
 	}
-	c.origin = 0
-	if n > 0 {
-		c.origin = c.time[0]
-	}
+	next[meter] = at
+	c.origin = times[0]
 	return nil
 }
 
-// group counts the samples of each meter, so that first[m+1] is where meter m's samples begin. Dealing the samples out
-// moves it to where they end, which is where those of meter m+1 begin, as the name promises. On the way it looks at
-// each sample for what cannot be encoded.
-func (c *columns) group(b *power.Batch) error {
+// survey looks at every sample for what cannot be encoded, and counts those of each meter, so that first[m+1] is where
+// meter m's samples begin. Dealing the samples out moves it to where they end, which is where those of meter m+1 begin, as
+// the name promises.
+func (c *columns) survey(b *power.Batch) error {
 	n := len(b.Meters)
 	c.first = slices.Grow(c.first[:0], n+2)[:n+2]
 	clear(c.first)
 	count := c.first[2:]
-	c.hasDevice, c.hasStatus = false, false
+	var device clock.Stamp
+	var status power.Status
+	meter, since := -1, 0
 	for i := range b.Samples {
 		s := &b.Samples[i]
-		if uint(s.Meter) >= uint(n) || !inRange(s) {
-			return fmt.Errorf("sample %d of meter %d: %w", i, s.Meter, refusal(s, n))
+		if s.Meter != meter || i == 0 {
+			if uint(s.Meter) >= uint(n) {
+				return fmt.Errorf("sample %d of meter %d: the batch has %d meters", i, s.Meter, n)
+			}
+			if meter >= 0 {
+				count[meter] += i - since
+			}
+			meter, since = s.Meter, i
 		}
-		count[s.Meter]++
-		if s.Device != 0 {
-			c.hasDevice = true
+		if !inRange(s) {
+			return fmt.Errorf("sample %d of meter %d: %w", i, s.Meter, refusal(s))
 		}
-		if s.Status != power.OK {
-			c.hasStatus = true
-		}
+		device |= s.Device
+		status |= s.Status
 	}
+	if meter >= 0 {
+		count[meter] += len(b.Samples) - since
+	}
+	c.hasDevice, c.hasStatus = device != 0, status != power.OK
+	c.rare = c.hasDevice || c.hasStatus
 	for m := range n {
 		c.first[m+2] += c.first[m+1]
 	}
@@ -87,13 +108,10 @@ func inRange(s *power.Sample) bool {
 		uint64(s.Within) <= maxNanos-1000 && s.Status <= power.Denied
 }
 
-// refusal says why a sample cannot be encoded.
-func refusal(s *power.Sample, meters int) error {
-	switch {
-	case s.Status > power.Denied:
+// refusal says why a sample is not inRange.
+func refusal(s *power.Sample) error {
+	if s.Status > power.Denied {
 		return fmt.Errorf("status %d: not known", s.Status)
-	case inRange(s):
-		return fmt.Errorf("the batch has %d meters", meters)
 	}
 	return fmt.Errorf("time %d ± %d ns, device time %d ns: out of range", s.Time, s.Within, s.Device)
 }

@@ -3,7 +3,6 @@ package wire
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -17,7 +16,8 @@ import (
 // Samples come out grouped by meter. Stamps become whole microseconds, and Within grows by what rounding moved the
 // stamp. Raw of a sample whose Status is not OK is dropped.
 //
-// A caller that encodes many batches keeps an Encoder, which then allocates nothing.
+// A caller that encodes many batches of one source keeps an Encoder, which then allocates nothing and describes meters that
+// stay the same only once.
 func Encode(dst []byte, b *power.Batch) ([]byte, error) {
 	var e Encoder
 	return e.Encode(dst, b)
@@ -26,23 +26,21 @@ func Encode(dst []byte, b *power.Batch) ([]byte, error) {
 // Encoder encodes batches with memory that it keeps. The zero Encoder is ready. It is not safe for concurrent use.
 type Encoder struct {
 	samples columns
+	heads   heads
 	col     []byte // the column being written
 	body    []byte // the message being written
-
-	kinds   [recent]kind   // the kinds written last
-	devices [recent]string // the devices written last
 }
-
-// recent is how many kinds and devices the Encoder looks back for one to refer to. A repetition that it misses costs
-// bytes, nothing else; a host has few kinds, and its meters come device by device or kind by kind.
-const recent = 16
 
 // Encode is like the function Encode.
 func (e *Encoder) Encode(dst []byte, b *power.Batch) ([]byte, error) {
-	if err := checkBatch(b); err != nil {
-		return dst, fmt.Errorf("encode batch %d of %s: %w", b.Seq, b.Source, err)
+	err := checkBatch(b)
+	if err == nil {
+		err = e.heads.describe(b.Meters)
 	}
-	if err := e.samples.gather(b); err != nil {
+	if err == nil {
+		err = e.samples.gather(b)
+	}
+	if err != nil {
 		return dst, fmt.Errorf("encode batch %d of %s: %w", b.Seq, b.Source, err)
 	}
 	dst = appendUint(dst, batchVersion, Version)
@@ -57,33 +55,16 @@ func (e *Encoder) Encode(dst []byte, b *power.Batch) ([]byte, error) {
 		dst = appendMessage(dst, batchClock, e.body)
 	}
 	dst = appendInt(dst, batchOrigin, e.samples.origin)
-	return e.appendMeters(dst, b.Meters), nil
+	return e.appendSeries(dst, b.Meters), nil
 }
 
-// appendMeters appends one Series per meter, each after the device and kind that it is the first to name.
-func (e *Encoder) appendMeters(dst []byte, meters []power.Meter) []byte {
-	devices, kinds := 0, 0
+// appendSeries appends one Series per meter, each after the device and kind that it is the first to name.
+func (e *Encoder) appendSeries(dst []byte, meters []power.Meter) []byte {
 	for i := range meters {
-		device := find(e.devices[:], devices, func(s *string) bool { return *s == meters[i].Device })
-		if device == devices {
-			e.devices[devices%recent] = meters[i].Device
-			dst = protowire.AppendTag(dst, batchDevices, protowire.BytesType)
-			dst = protowire.AppendString(dst, meters[i].Device)
-			devices++
-		}
-		k, id := kindOf(&meters[i])
-		at := find(e.kinds[:], kinds, func(known *kind) bool { return *known == k })
-		if at == kinds {
-			e.kinds[kinds%recent] = k
-			e.body = appendKind(e.body[:0], &k)
-			dst = appendMessage(dst, batchKinds, e.body)
-			kinds++
-		}
-		e.body = appendUint(e.body[:0], seriesDevice, uint64(device))
-		e.body = appendUint(e.body, seriesKind, uint64(at))
-		e.body = appendText(e.body, seriesID, id)
+		before, series := e.heads.of(i)
+		e.body = append(e.body[:0], series...)
 		e.appendSamples(i, meters[i].Quantity == power.Counter)
-		dst = appendMessage(dst, batchSeries, e.body)
+		dst = appendMessage(append(dst, before...), batchSeries, e.body)
 	}
 	return dst
 }
@@ -126,31 +107,6 @@ func (e *Encoder) column(field protowire.Number, values []int64, start, step int
 	if e.col = appendColumn(e.col[:0], values, start, step); len(e.col) > 0 {
 		e.body = appendMessage(e.body, field, e.col)
 	}
-}
-
-// find returns the position of an entry among the n written so far, of which ring holds the last; n if there is none.
-func find[T any](ring []T, n int, is func(*T) bool) int {
-	for i := n - 1; i >= max(0, n-len(ring)); i-- {
-		if is(&ring[i%len(ring)]) {
-			return i
-		}
-	}
-	return n
-}
-
-// kindOf splits a meter into its kind and the id that kind and device do not make; empty where they do.
-func kindOf(m *power.Meter) (k kind, id string) {
-	k.meter = *m
-	k.meter.ID, k.meter.Device = "", ""
-	if m.Device == "" || len(m.ID) > maxMadeID {
-		return k, m.ID
-	}
-	before, after, found := strings.Cut(m.ID, m.Device)
-	if !found {
-		return k, m.ID
-	}
-	k.before, k.after = before, after
-	return k, ""
 }
 
 func appendClock(dst []byte, s clock.State) []byte {

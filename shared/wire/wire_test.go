@@ -145,6 +145,23 @@ func TestEncodeAppends(t *testing.T) {
 	}
 }
 
+// What an Encoder keeps of the meters must not outlive them.
+func TestEncoderForgetsOtherMeters(t *testing.T) {
+	var e Encoder
+	one, two := host(2, 3, time.Second), host(2, 3, time.Second)
+	two.Meters[4].Name = "another"
+	bad := *one
+	bad.Meters = append(bad.Meters[:5:5], power.Meter{Quantity: 7})
+	none := &power.Batch{}
+	for i, b := range []*power.Batch{one, two, one, &bad, one, none, two, &bad, none} {
+		got, err := e.Encode(nil, b)
+		want, wantErr := Encode(nil, b)
+		if !bytes.Equal(got, want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Errorf("batch %d: an Encoder that is used again writes something else, or %v instead of %v", i, err, wantErr)
+		}
+	}
+}
+
 // The true time of a reading lies within Time ± Within; after rounding it must still.
 func TestRoundingKeepsTruthCovered(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
