@@ -8,16 +8,13 @@ import (
 	"io"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/spf13/cobra"
 
 	"agentwatt/shared/fault"
+	"agentwatt/shared/settings"
 )
 
 // reference is the manual: every setting with its default, commented.
@@ -85,55 +82,13 @@ func parse(file string, r io.Reader) (config, error) {
 		return config{}, fmt.Errorf("read %s: %w", file, err)
 	}
 	c := defaults()
-	if err := decode(b, &c); err != nil {
-		return config{}, fault.Misuse(locate(file, err))
+	if err := settings.Decode(b, file, &c); err != nil {
+		return config{}, fault.Misuse(err)
 	}
 	if err := c.check(); err != nil {
 		return config{}, fault.Misuse(fmt.Errorf("%s: %w", file, err))
 	}
 	return c, nil
-}
-
-// decode reads one YAML document over c. A key without a value, such as a section whose settings are all commented out,
-// changes nothing; the decoder alone would set the section to zero.
-func decode(b []byte, c *config) error {
-	doc, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		return err
-	}
-	if len(doc.Docs) > 1 {
-		return at(doc.Docs[1], "a second document")
-	}
-	if len(doc.Docs) == 0 || doc.Docs[0].Body == nil || doc.Docs[0].Body.Type() == ast.NullType {
-		return nil
-	}
-	ast.Walk(settled{}, doc.Docs[0].Body)
-	return yaml.NodeToValue(doc.Docs[0].Body, c, yaml.Strict())
-}
-
-// settled is a visitor that takes keys without a value out of every mapping.
-type settled struct{}
-
-// Visit edits one node.
-func (s settled) Visit(n ast.Node) ast.Visitor {
-	if m, ok := n.(*ast.MappingNode); ok {
-		m.Values = slices.DeleteFunc(m.Values, func(v *ast.MappingValueNode) bool { return v.Value.Type() == ast.NullType })
-	}
-	return s
-}
-
-// locate puts file:line:column before a decoding error.
-func locate(file string, err error) error {
-	var mistake placed
-	if errors.As(err, &mistake) {
-		return fmt.Errorf("%s:%d:%d: %w", file, mistake.line, mistake.column, mistake.error)
-	}
-	var syntax yaml.Error
-	if errors.As(err, &syntax) && syntax.GetToken() != nil {
-		p := syntax.GetToken().Position
-		return fmt.Errorf("%s:%d:%d: %s", file, p.Line, p.Column, syntax.GetMessage())
-	}
-	return fmt.Errorf("%s: %w", file, err)
 }
 
 // check finds settings that do not go together.

@@ -7,22 +7,11 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"agentwatt/shared/settings"
 )
 
 // The scalars of the configuration. Each reads its own node, so that a bad value is reported where it stands.
-
-// placed is a mistake at one place of the configuration.
-type placed struct {
-	line, column int
-	error
-}
-
-func (p placed) Unwrap() error { return p.error }
-
-func at(n ast.Node, format string, args ...any) error {
-	p := n.GetToken().Position
-	return placed{p.Line, p.Column, fmt.Errorf(format, args...)}
-}
 
 // text returns the scalar of a node as it was written.
 func text(n ast.Node) string { return n.GetToken().Value }
@@ -34,7 +23,7 @@ type span time.Duration
 func (s *span) UnmarshalYAML(n ast.Node) error {
 	d, err := time.ParseDuration(text(n))
 	if err != nil || d <= 0 {
-		return at(n, "%q is not a positive duration such as 100ms or 1s", text(n))
+		return settings.At(n, fmt.Errorf("%q is not a positive duration such as 100ms or 1s", text(n)))
 	}
 	*s = span(d)
 	return nil
@@ -56,7 +45,7 @@ func (m *mode) UnmarshalYAML(n ast.Node) error {
 		*m = v
 		return nil
 	}
-	return at(n, "%q is not one of auto, true, false", text(n))
+	return settings.At(n, fmt.Errorf("%q is not one of auto, true, false", text(n)))
 }
 
 // size is a number of bytes, written 8GiB, 500MB or 1048576.
@@ -66,7 +55,7 @@ type size int64
 func (s *size) UnmarshalYAML(n ast.Node) error {
 	v, err := parseSize(text(n))
 	if err != nil {
-		return at(n, "%w", err)
+		return settings.At(n, err)
 	}
 	*s = v
 	return nil

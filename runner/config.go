@@ -8,13 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"agentwatt/runner/internal/agent"
 	"agentwatt/runner/internal/bench"
 	"agentwatt/runner/internal/endpoint"
 	"agentwatt/shared/fault"
 	"agentwatt/shared/power"
+	"agentwatt/shared/settings"
 )
 
 // config is the experiment file; run.yaml beside this file is its reference.
@@ -106,24 +105,10 @@ func loadConfig(path string) (config, error) {
 	if err != nil {
 		return c, fault.Misuse(fmt.Errorf("read experiment: %w", err))
 	}
-	if err := parseConfig(data, path, &c); err != nil {
+	if err := settings.Decode(data, path, &c); err != nil {
 		return c, fault.Hint(fault.Misuse(err), "every key is explained in run.yaml (runner search --print-config)")
 	}
 	return c, nil
-}
-
-// parseConfig decodes strictly. goccy's errors begin with [line:column]; the file is put in front.
-func parseConfig(data []byte, name string, c *config) error {
-	err := yaml.UnmarshalWithOptions(data, c, yaml.Strict())
-	if err == nil {
-		return nil
-	}
-	var se yaml.Error
-	if errors.As(err, &se) && se.GetToken() != nil {
-		at := se.GetToken().Position
-		return fmt.Errorf("%s:%d:%d: %s", name, at.Line, at.Column, se.GetMessage())
-	}
-	return fmt.Errorf("%s: %w", name, err)
 }
 
 // check reports what cannot be run, before anything is.

@@ -10,12 +10,14 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"agentwatt/shared/settings"
 )
 
 // TestReferenceConfig keeps the manual true: run.yaml parses, and says exactly the defaults.
 func TestReferenceConfig(t *testing.T) {
 	var got config
-	if err := parseConfig([]byte(referenceConfig), "run.yaml", &got); err != nil {
+	if err := settings.Decode([]byte(referenceConfig), "run.yaml", &got); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(defaults(), got, cmpopts.EquateEmpty()); diff != "" {
@@ -44,7 +46,7 @@ func TestConfigErrorsSayWhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c0 := defaults()
-			err := parseConfig([]byte(c.text), "f.yaml", &c0)
+			err := settings.Decode([]byte(c.text), "f.yaml", &c0)
 			if err == nil || !strings.HasPrefix(err.Error(), c.want) {
 				t.Errorf("got %v, want %s...", err, c.want)
 			}
@@ -97,7 +99,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add("power: {idle: 5}")
 	f.Fuzz(func(t *testing.T, text string) {
 		c := defaults()
-		if err := parseConfig([]byte(text), "f.yaml", &c); err == nil {
+		if err := settings.Decode([]byte(text), "f.yaml", &c); err == nil {
 			_ = c.check() // must not panic on anything that parses
 		}
 	})

@@ -19,8 +19,8 @@ func PerMegawatt(agents float64, mean power.Power) float64 {
 // Figures gives agents per megawatt, and what METHOD 1 prints beside it, for each headline scope of the phase that the
 // tier's answer rests on. A figure that does not stand is listed as invalid with its reasons and without numbers.
 //
-// simulated says that the endpoint is. A figure with a simulated endpoint or meter keeps its standing, so that the rules
-// can be seen at work, but Simulated is set: it is never evidence about hardware, and no output may leave that out.
+// simulated says that the endpoint is. A figure with a simulated endpoint or meter is degraded at best and Simulated is set:
+// it is never evidence about hardware, and no output may leave that out.
 func Figures(r TierResult, phase Phase, s System, simulated bool) (list []Figure) {
 	for _, p := range phase.Power {
 		if p.Scope.Headline() {
@@ -33,6 +33,12 @@ func Figures(r TierResult, phase Phase, s System, simulated bool) (list []Figure
 func figure(r TierResult, phase Phase, p ScopePower, s System, simulated bool) Figure {
 	f := Figure{Scope: p.Scope, Agents: r.Agents, Devices: p.Devices, Coverage: p.Coverage, Simulated: simulated || p.Simulated}
 	f.Standing, f.Reasons = standing(r, phase, p, s)
+	if f.Simulated {
+		f.Reasons = append([]string{"simulated: no evidence about hardware"}, f.Reasons...)
+		if f.Standing == Valid { // DESIGN: a program that filters for valid figures must never get this one
+			f.Standing = Degraded
+		}
+	}
 	if f.Standing == InvalidValue {
 		return f
 	}

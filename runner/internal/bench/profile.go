@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"agentwatt/shared/settings"
 	_ "embed" // the presets
 	"errors"
 	"fmt"
@@ -106,7 +107,7 @@ func ProfileNamed(name string) (Profile, error) {
 
 func parseProfiles(data []byte, name string) ([]Profile, error) {
 	var f profileFile
-	if err := decodeStrict(data, name, &f); err != nil {
+	if err := settings.Decode(data, name, &f); err != nil {
 		return nil, err
 	}
 	if len(f.Profiles) == 0 {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"agentwatt/shared/settings"
 	"crypto/sha256"
 	_ "embed" // the presets
 	"encoding/hex"
@@ -47,7 +48,7 @@ type tierText struct {
 // begin with file:line.
 func ParseTiers(data []byte, name string) ([]Tier, error) {
 	var f tierFile
-	if err := decodeStrict(data, name, &f); err != nil {
+	if err := settings.Decode(data, name, &f); err != nil {
 		return nil, err
 	}
 	if f.Presets != nil {
@@ -59,7 +60,7 @@ func ParseTiers(data []byte, name string) ([]Tier, error) {
 // Preset returns the tiers of a preset and the SHA-256 of the versioned file they come from, in hexadecimal.
 func Preset(name string) (tiers []Tier, sha256sum string, err error) {
 	var f tierFile
-	if err := decodeStrict(tierPresets, "presets/tiers-2026-06.yaml", &f); err != nil {
+	if err := settings.Decode(tierPresets, "presets/tiers-2026-06.yaml", &f); err != nil {
 		return nil, "", err
 	}
 	list, ok := f.Presets[name]

@@ -52,17 +52,17 @@ func TestParseTiersErrors(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"", "my.yaml: no tiers"},
 		{"tiers: []", "my.yaml: no tiers"},
-		{"tiers:\n  - name: a\n    objectives: [\"p95(tft) <= 5s\"]\n", `my.yaml:3: objective "p95(tft) <= 5s": column 5: unknown metric "tft"`},
-		{"tiers:\n  - name: a\n    objectives:\n      - p95(ttft) <= 5s\n      - 17\n", "my.yaml:5: an objective is a text"},
-		{"tiers:\n  - name: a\n    goals: []\n", `my.yaml:3: unknown field "goals"`},
-		{"tires: []\n", `my.yaml:1: unknown field "tires"`},
-		{"tiers:\n  - name: a\n    name: b\n", "my.yaml:3: "},
+		{"tiers:\n  - name: a\n    objectives: [\"p95(tft) <= 5s\"]\n", `my.yaml:3:18: objective "p95(tft) <= 5s": column 5: unknown metric "tft"`},
+		{"tiers:\n  - name: a\n    objectives:\n      - p95(ttft) <= 5s\n      - 17\n", "my.yaml:5:9: an objective is a text"},
+		{"tiers:\n  - name: a\n    goals: []\n", `my.yaml:3:5: unknown field "goals"`},
+		{"tires: []\n", `my.yaml:1:1: unknown field "tires"`},
+		{"tiers:\n  - name: a\n    name: b\n", "my.yaml:3:5: "},
 		{"tiers:\n  - objectives: [p95(ttft) <= 5s]\n", "my.yaml:2: a tier without a name"},
 		{"tiers:\n  - name: a\n", `my.yaml:2: tier "a" has no objectives`},
 		{"tiers:\n  - {name: a, objectives: [p95(ttft) <= 5s]}\n  - {name: a, objectives: [p95(ttft) <= 5s]}\n", `my.yaml:3: tier "a" appears twice`},
 		{"tiers:\n  - {name: a, objectives: [p95(ttft) <= 5s, p95(ttft) <= 6s]}\n", "my.yaml:2: tier \"a\" limits the same percentile twice"},
 		{"presets: {x: [{name: a, objectives: [p95(ttft) <= 5s]}]}\n", "my.yaml: presets belong to the program"},
-		{"tiers: [\n", "my.yaml:1: "},
+		{"tiers: [\n", "my.yaml:1:8: "},
 	}
 	for _, tt := range tests {
 		_, err := ParseTiers([]byte(tt.in), "my.yaml")
@@ -147,8 +147,8 @@ func TestParseProfiles(t *testing.T) {
 		{"spawn_per_second: 2", "spawn_per_second: 0", "spawn_per_second must be above 0"},
 		{"spawn_per_second: 2", "spawn_per_second: .nan", "spawn_per_second must be above 0"},
 		{"hold: 5s", "hold: -5s", "must not be negative"},
-		{"hold: 5s", "hold: soon", `p.yaml:6: time: invalid duration "soon"`},
-		{"hold: 5s", "hold: 5", "p.yaml:6: a duration is a text such as"},
+		{"hold: 5s", "hold: soon", `p.yaml:6:11: time: invalid duration "soon"`},
+		{"hold: 5s", "hold: 5", "p.yaml:6:11: a duration is a text such as"},
 		{"min_window: 1m30s", "min_window: 0s", "min_window must be above 0"},
 		{"phase_timeout: 10m", "phase_timeout: 90s", "phase_timeout must leave room"},
 		{"extend: 1.5", "extend: 0.5", "extend is a multiple"},
@@ -158,7 +158,7 @@ func TestParseProfiles(t *testing.T) {
 		{"max_agents: 100", "max_agents: 0", "max_agents must be at least 1"},
 		{"relative_step: 0.05", "relative_step: 1", "relative_step"},
 		{"retests: 1", "retests: -1", "retests"},
-		{"retests: 1", "retest: 1", `p.yaml:16: unknown field "retest"`},
+		{"retests: 1", "retest: 1", `p.yaml:16:5: unknown field "retest"`},
 	}
 	for _, tt := range tests {
 		_, err := ParseProfiles([]byte(strings.Replace(ownProfile, tt.old, tt.new, 1)), "p.yaml")

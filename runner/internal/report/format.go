@@ -159,26 +159,30 @@ func limits(t bench.Tier) string {
 	return strings.Join(list, " and ")
 }
 
-// failed counts the failures of a phase; cancelled requests are no failures.
+// failed counts the failures of a phase. Cancelled requests are none, and those in flight when a phase ended early are not
+// known to be.
 func failed(p bench.Phase) (n int) {
 	for kind, k := range p.Failures {
-		if kind != bench.Cancelled {
+		if kind != bench.Cancelled && kind != bench.InFlight {
 			n += k
 		}
 	}
 	return n
 }
 
-// failureKinds lists the failures by kind: "1 status, 2 timeout"; "none" without any. Cancelled requests are said and do not
-// count.
+// failureKinds lists the failures by kind: "1 status, 2 timeout"; "none" without any. Requests that are no failures but did
+// not end are said, too.
 func failureKinds(p bench.Phase) string {
 	var list []string
 	for _, kind := range slices.Sorted(maps.Keys(p.Failures)) {
-		if n := p.Failures[kind]; n > 0 && kind != bench.Cancelled {
+		if n := p.Failures[kind]; n > 0 && kind != bench.Cancelled && kind != bench.InFlight {
 			list = append(list, count(n)+" "+string(kind))
 		}
 	}
 	s := orElse(strings.Join(list, ", "), "none")
+	if n := p.Failures[bench.InFlight]; n > 0 {
+		s += fmt.Sprintf(" (%s in flight at the end)", count(n))
+	}
 	if n := p.Failures[bench.Cancelled]; n > 0 {
 		s += fmt.Sprintf(" (%s cancelled, not counted)", count(n))
 	}

@@ -61,7 +61,7 @@ func support(t bench.TierResult) []string {
 // standingWords says a figure's standing. What is simulated never stands as evidence, whatever the rules make of it.
 func standingWords(f bench.Figure) string {
 	if f.Simulated {
-		return fmt.Sprintf("simulated, not evidence (by the rules: %s)", f.Standing)
+		return "simulated, not evidence"
 	}
 	return string(f.Standing)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"agentwatt/shared/power"
+	"agentwatt/shared/settings"
 )
 
 // paramsText is Params as it stands in a file, units spelled out.
@@ -64,15 +65,8 @@ func (t paramsText) params() (Params, error) {
 // errors. The result is not validated yet, so that several files can build one engine.
 func ParseParams(data []byte, name string, base Params) (Params, error) {
 	t := textOf(base)
-	if err := yaml.UnmarshalWithOptions(data, &t, yaml.Strict()); err != nil {
-		var syntax yaml.Error
-		if errors.As(err, &syntax) && syntax.GetToken() != nil {
-			return Params{}, fmt.Errorf("%s:%d: %s", name, syntax.GetToken().Position.Line, syntax.GetMessage())
-		}
-		return Params{}, fmt.Errorf("%s: %w", name, err)
-	}
-	if t == (paramsText{}) { // a document without content is decoded as null, which clears everything
-		t = textOf(base)
+	if err := settings.Decode(data, name, &t); err != nil {
+		return Params{}, err
 	}
 	p, err := t.params()
 	if err != nil {
