@@ -88,6 +88,50 @@ type steps struct {
 
 // fill puts the next values into dst.
 func (s *steps) fill(dst []int64) {
+	for len(dst) >= 8 && len(s.col) >= 8 {
+		// Most columns have entries of one size for long stretches. The top bit of a byte says that the entry goes on.
+		const ends = 0x8080808080808080
+		word := binary.LittleEndian.Uint64(s.col)
+		switch word & ends {
+		case 0:
+			s.eight(dst, word)
+			dst, s.col = dst[8:], s.col[8:]
+			continue
+		case 0x0080008000800080:
+			s.four(dst, word)
+			dst, s.col = dst[4:], s.col[8:]
+			continue
+		}
+		s.oneByOne(dst[:4])
+		dst = dst[4:]
+	}
+	s.oneByOne(dst)
+}
+
+// eight puts eight entries of one byte each.
+func (s *steps) eight(dst []int64, word uint64) {
+	last, step := s.last, s.step
+	for i := range dst[:8] {
+		last += step + unzigzag(word&0x7f)
+		dst[i] = last
+		word >>= 8
+	}
+	s.last = last
+}
+
+// four puts four entries of two bytes each.
+func (s *steps) four(dst []int64, word uint64) {
+	last, step := s.last, s.step
+	for i := range dst[:4] {
+		last += step + unzigzag(word&0x7f|word>>1&0x3f80)
+		dst[i] = last
+		word >>= 16
+	}
+	s.last = last
+}
+
+// oneByOne puts entries of any size.
+func (s *steps) oneByOne(dst []int64) {
 	col, last, step := s.col, s.last, s.step
 	for i := range dst {
 		var u uint64

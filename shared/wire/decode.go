@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"agentwatt/shared/clock"
@@ -14,34 +15,59 @@ import (
 // Fields that batch.proto does not have are skipped. A newer version, a truncated or contradictory batch, and one beyond
 // the limits of this package are errors that say where.
 func Decode(data []byte) (*power.Batch, error) {
-	var count counter
-	err := read(data, &count)
-	if err == nil {
-		err = count.check()
+	b := new(power.Batch)
+	if err := new(Decoder).Decode(b, data); err != nil {
+		return nil, err
 	}
-	d := decoder{batch: new(power.Batch)}
-	if err == nil {
-		d.devices, d.kinds, d.series = make([]string, 0, count.devices), make([]kind, 0, count.kinds), make([]series, 0, count.series)
-		err = read(data, &d)
-	}
-	if err == nil {
-		err = d.finish()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("decode batch of %d bytes: %w", len(data), err)
-	}
-	return d.batch, nil
+	return b, nil
 }
 
-// decoder collects a batch. Series are only looked up and unpacked once all of the message was seen, because a
-// protobuf writer may put the fields in any order.
-type decoder struct {
-	batch   *power.Batch
+// Decoder decodes batches with memory that it keeps. The zero Decoder is ready. It is not safe for concurrent use.
+type Decoder struct {
+	batch   *power.Batch // being decoded
+	count   counter
 	origin  int64
 	devices []string
 	kinds   []kind
 	series  []series
+	texts   texts
 	piece   [128]int64 // of the column being read: enough to be fast, little enough for the processor's cache
+}
+
+// Decode is like the function Decode, but fills *b, whose memory for meters and samples it uses again: who goes through
+// batches one by one gives it the same b each time. On an error *b holds nothing of use.
+func (d *Decoder) Decode(b *power.Batch, data []byte) error {
+	d.count = counter{}
+	err := read(data, nil, &d.count)
+	if err == nil {
+		err = d.count.check()
+	}
+	*b = power.Batch{Meters: b.Meters[:0], Samples: b.Samples[:0]}
+	if err == nil {
+		d.begin(b)
+		err = read(data, d.texts, d)
+	}
+	if err == nil {
+		err = d.finish()
+	}
+	d.batch = nil
+	clear(d.series) // which refer to data
+	if err != nil {
+		return fmt.Errorf("decode batch of %d bytes: %w", len(data), err)
+	}
+	return nil
+}
+
+// begin makes room for what was counted. Series are only looked up and unpacked once all of the message was seen, because
+// a protobuf writer may put the fields in any order.
+func (d *Decoder) begin(b *power.Batch) {
+	if d.series != nil { // not the first batch, so others may come
+		d.texts = d.texts.keep()
+	}
+	d.batch, d.origin = b, 0
+	d.devices = slices.Grow(d.devices[:0], d.count.devices)
+	d.kinds = slices.Grow(d.kinds[:0], d.count.kinds)
+	d.series = slices.Grow(d.series[:0], d.count.series)
 }
 
 // series is a Series as it lies in the message; the columns are varints.
@@ -54,7 +80,7 @@ type series struct {
 }
 
 // finish resolves the series into meters and samples.
-func (d *decoder) finish() error {
+func (d *Decoder) finish() error {
 	total := 0
 	for i := range d.series {
 		total += countVarints(d.series[i].raw)
@@ -62,14 +88,10 @@ func (d *decoder) finish() error {
 	if total > MaxSamples {
 		return fmt.Errorf("%d samples, limit %d", total, MaxSamples)
 	}
-	if len(d.series) > 0 {
-		d.batch.Meters = make([]power.Meter, len(d.series))
-	}
-	if total > 0 {
-		d.batch.Samples = make([]power.Sample, total)
-	}
-	var before, rest []power.Sample
-	rest = d.batch.Samples
+	d.batch.Meters = slices.Grow(d.batch.Meters, len(d.series))[:len(d.series)]
+	d.batch.Samples = slices.Grow(d.batch.Samples, total)[:total]
+	var before []power.Sample
+	rest := d.batch.Samples
 	for i := range d.series {
 		s := &d.series[i]
 		if err := d.meter(&d.batch.Meters[i], s); err != nil {
@@ -85,7 +107,7 @@ func (d *decoder) finish() error {
 }
 
 // meter puts together the meter of s.
-func (d *decoder) meter(m *power.Meter, s *series) error {
+func (d *Decoder) meter(m *power.Meter, s *series) error {
 	if s.device >= uint64(len(d.devices)) {
 		return fmt.Errorf("device %d of %d", s.device, len(d.devices))
 	}
@@ -99,17 +121,18 @@ func (d *decoder) meter(m *power.Meter, s *series) error {
 		if n := len(k.before) + len(device) + len(k.after); n > maxMadeID {
 			return fmt.Errorf("id made from kind and device: %d bytes, limit %d", n, maxMadeID)
 		}
-		m.ID = k.before + device + k.after
+		var id [maxMadeID]byte
+		m.ID = d.texts.of(append(append(append(id[:0], k.before...), device...), k.after...))
 	}
 	return nil
 }
 
 // unpack fills dst with the samples of s, which belong to the meter at position meter. before are those of the series
 // before.
-func (d *decoder) unpack(s *series, dst, before []power.Sample, meter int) error {
+func (d *Decoder) unpack(s *series, dst, before []power.Sample, meter int) error {
 	err := d.column("raw", steps{col: s.raw, last: -s.rawStep, step: s.rawStep}, dst, func(dst []power.Sample, v []int64) bool {
 		for i := range dst {
-			dst[i].Meter, dst[i].Raw = meter, v[i]
+			dst[i] = power.Sample{Meter: meter, Raw: v[i]}
 		}
 		return true
 	})
@@ -126,7 +149,7 @@ func (d *decoder) unpack(s *series, dst, before []power.Sample, meter int) error
 }
 
 // unpackTimes fills in Time and Within.
-func (d *decoder) unpackTimes(s *series, dst, before []power.Sample) error {
+func (d *Decoder) unpackTimes(s *series, dst, before []power.Sample) error {
 	if s.sameTimes {
 		if len(before) != len(dst) || len(s.time)+len(s.within) > 0 {
 			return fmt.Errorf("same_times: %d samples after %d", len(dst), len(before))
@@ -145,7 +168,7 @@ func (d *decoder) unpackTimes(s *series, dst, before []power.Sample) error {
 
 // column reads a column and hands it to put piece by piece, each with the samples that it is for. put returns false at
 // a value that the column cannot have.
-func (d *decoder) column(name string, from steps, dst []power.Sample, put func(dst []power.Sample, values []int64) bool) error {
+func (d *Decoder) column(name string, from steps, dst []power.Sample, put func(dst []power.Sample, values []int64) bool) error {
 	for len(dst) > 0 {
 		n := min(len(dst), len(d.piece))
 		from.fill(d.piece[:n])

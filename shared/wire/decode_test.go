@@ -5,7 +5,10 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"agentwatt/shared/power"
@@ -69,6 +72,59 @@ func TestDecodeRefuses(t *testing.T) {
 		_, err := Decode(c.data)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
+		}
+	}
+}
+
+// A Decoder that is used again decodes as a new one does, whatever came before.
+func TestDecoderForgetsTheLastBatch(t *testing.T) {
+	var d Decoder
+	var got power.Batch
+	whole := mustEncode(t, host(8, 40, time.Second))
+	for i, data := range [][]byte{
+		mustEncode(t, oddities()), whole, whole[:len(whole)-3], mustEncode(t, host(2, 3, 1e6)), mustEncode(t, &power.Batch{}), whole,
+		withSeries(map[protowire.Number][]byte{seriesRaw: {2, 4}}), nil, mustEncode(t, oddities()),
+	} {
+		want, wantErr := Decode(data)
+		err := d.Decode(&got, data)
+		if fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Errorf("batch %d: got %v, want %v", i, err, wantErr)
+		}
+		if err != nil {
+			continue
+		}
+		if diff := cmp.Diff(want, &got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("batch %d (-new +used again):\n%s", i, diff)
+		}
+	}
+}
+
+func TestDecoderAllocatesNothing(t *testing.T) {
+	var d Decoder
+	var b power.Batch
+	data := mustEncode(t, host(8, 10, 100*time.Millisecond))
+	decode := func() {
+		if err := d.Decode(&b, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decode() // AllocsPerRun warms up once more, by when texts are kept
+	if got := testing.AllocsPerRun(100, decode); got != 0 {
+		t.Errorf("got %v allocations per batch, want 0", got)
+	}
+}
+
+// Texts that never come again must not pile up.
+func TestDecoderKeepsABoundedNumberOfTexts(t *testing.T) {
+	var d Decoder
+	var b power.Batch
+	for i := range 3 * maxTexts {
+		data := mustEncode(t, &power.Batch{Host: fmt.Sprint(i)})
+		if err := d.Decode(&b, data); err != nil || b.Host != fmt.Sprint(i) {
+			t.Fatalf("got host %q, %v; want %d", b.Host, err, i)
+		}
+		if len(d.texts) > maxTexts+1 {
+			t.Fatalf("%d texts are kept", len(d.texts))
 		}
 	}
 }

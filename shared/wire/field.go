@@ -13,15 +13,17 @@ type field struct {
 	kind   protowire.Type
 	value  uint64 // if kind is varint or fixed64
 	bytes  []byte // if kind is bytes; part of the input
+	texts  texts  // seen before
 }
 
 // message takes the fields of a message one after the other.
 type message interface{ field(field) error }
 
 // read hands the fields of data to m.
-func read(data []byte, m message) error {
+func read(data []byte, t texts, m message) error {
 	for at := 0; at < len(data); {
 		f, n := next(data[at:])
+		f.texts = t
 		if n < 0 {
 			return fmt.Errorf("at byte %d: %w", at, protowire.ParseError(n))
 		}
@@ -98,15 +100,22 @@ func (f field) text(what string) (string, error) {
 	if err := f.want(protowire.BytesType); err != nil {
 		return "", err
 	}
+	if s, ok := f.texts[string(f.bytes)]; ok {
+		return s, nil
+	}
 	s := string(f.bytes[:min(len(f.bytes), MaxText+1)])
-	return s, checkText(what, s)
+	err := checkText(what, s)
+	if err == nil {
+		f.texts.add(s)
+	}
+	return s, err
 }
 
 // message reads a message within a message.
 func (f field) message(what string, m message) error {
 	err := f.want(protowire.BytesType)
 	if err == nil {
-		err = read(f.bytes, m)
+		err = read(f.bytes, f.texts, m)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)

@@ -25,6 +25,16 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
+		var d Decoder
+		used := *oddities()
+		for range 2 { // the second time it has kept texts
+			if err := d.Decode(&used, data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff(first, &used, cmpopts.EquateNaNs(), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("decoded into used memory it differs (-new +used):\n%s", diff)
+		}
 		again := mustEncode(t, first)
 		second := decoded(t, first)
 		if diff := cmp.Diff(first, second, cmpopts.EquateNaNs(), cmpopts.EquateEmpty()); diff != "" {

@@ -43,7 +43,7 @@ func (c *counter) check() error {
 	return nil
 }
 
-func (d *decoder) field(f field) (err error) {
+func (d *Decoder) field(f field) (err error) {
 	b := d.batch
 	switch f.number {
 	case batchHost:
