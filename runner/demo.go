@@ -29,7 +29,7 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "The whole job on this machine, simulated, in under three minutes",
 		Long: `Demo starts a simulated endpoint (runner simulate) and meterd with simulated accelerators whose power follows the load,
-searches the endpoint's capacity with the quick profile, joins the power, and writes a report. No hardware is measured:
+searches the endpoint's capacity with very short phases, joins the power, and writes a report. No hardware is measured:
 everything is labelled SIMULATED.`,
 		Example: `  runner demo -o demo-run`,
 		Args:    usageArgs(cobra.NoArgs),
@@ -47,6 +47,24 @@ const demoTiers = `tiers:
     objectives: ["p25(output_speed) >= 40", "p95(ttft) <= 10s"]
   - name: brisk
     objectives: ["p25(output_speed) >= 80", "p95(ttft) <= 5s"]
+`
+
+// demoProfile is the profile quick with shorter phases and a coarser search.
+const demoProfile = `profiles:
+  demo:
+    spawn_per_second: 50
+    start_turns: 3
+    hold: 500ms
+    settle: 500ms
+    min_window: 3s
+    min_trajectories: 6
+    min_trajectories_per_agent: 1
+    phase_timeout: 60s
+    extend: 1
+    max_agents: 64
+    step: 1
+    relative_step: 0.15
+    retests: 1
 `
 
 // demo runs the endpoint and meterd as the separate programs they are, and the search in this one.
@@ -105,15 +123,17 @@ sources:
 func demoConfig(dir, engine, bus string) (config, error) {
 	c := defaults()
 	c.Endpoint, c.Model, c.Power.Bus, c.Power.Idle = engine, "simulated/demo", bus, 3*time.Second
-	c.Profile, c.Output.Mode, c.ToolTime.Mode = "quick", string(endpoint.Exact), "recorded"
-	c.Dataset, c.Tiers = filepath.Join(dir, "demo.jsonl"), filepath.Join(dir, "tiers.yaml")
+	c.Output.Mode, c.ToolTime.Mode = string(endpoint.Exact), "recorded"
+	c.Dataset, c.Tiers, c.Profile = filepath.Join(dir, "demo.jsonl"), filepath.Join(dir, "tiers.yaml"), filepath.Join(dir, "profile.yaml")
 	c.System = systemConfig{Name: "simulated engine", Accelerator: "simulated accelerator", Accelerators: 2, Systems: 1, Submitter: "demo"}
 	d := trajectory.Synth(trajectory.SynthOptions{Seed: c.Seed, Profile: trajectory.Demo})
 	if err := trajectory.Create(c.Dataset, d, false); err != nil {
 		return c, err
 	}
-	if err := os.WriteFile(c.Tiers, []byte(demoTiers), 0o600); err != nil {
-		return c, fmt.Errorf("write the demo's tiers: %w", err)
+	for path, text := range map[string]string{c.Tiers: demoTiers, c.Profile: demoProfile} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return c, fmt.Errorf("write the demo's rules: %w", err)
+		}
 	}
 	return c, nil
 }
