@@ -217,6 +217,11 @@ func (p *phase) unfinished() (out []bench.Record) {
 	for _, r := range p.fleet.InFlight() {
 		if w.Holds(r) {
 			r.Phase, r.Failure = p.facts.Index, bench.InFlight
+			if p.facts.Reason == bench.EndCertain {
+				// Not drained, and whether it still waits for its first output or is long being answered is not known before
+				// its end. For tiers that did not ask for this phase's end it must not count as a wait without end.
+				r.Failure, r.Detail = bench.Cancelled, "under way when the phase ended early"
+			}
 			r.Prompt, r.Cached, r.Output, r.Reasoning = bench.Unknown, bench.Unknown, bench.Unknown, bench.Unknown
 			out = append(out, r)
 		}
