@@ -15,11 +15,11 @@ import (
 	"agentwatt/shared/wire"
 )
 
-// meterPeriod is how often the devices are read: twice per change of their counters, at times that are no multiples of it.
+// The devices are read once per change of their counters, at times that are not those of the changes.
 const (
-	meterPeriod = 50 * time.Millisecond
+	meterPeriod = 100 * time.Millisecond
 	meterPhase  = 13 * time.Millisecond
-	perBatch    = 20
+	perBatch    = 10
 )
 
 // meter reads the engine's device counters as a host's meterd would and hands over encoded batches, until stop is called.

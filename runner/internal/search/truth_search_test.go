@@ -1,13 +1,10 @@
 package search
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,91 +12,10 @@ import (
 	"agentwatt/runner/internal/agent"
 	"agentwatt/runner/internal/bench"
 	"agentwatt/runner/internal/rundir"
-	"agentwatt/runner/internal/simulate"
 	"agentwatt/runner/internal/simulate/model"
-	"agentwatt/runner/internal/trajectory"
 	"agentwatt/shared/power"
 	gocmp "github.com/google/go-cmp/cmp"
 )
-
-// truthSet is an engine and a load whose capacity is known, and three tiers.
-type truthSet struct {
-	name     string
-	params   simulate.Params
-	sessions sessions
-	tiers    []model.Tier
-}
-
-// slow returns a preset in slow motion: everything takes ten times as long at the same power, so that an hour of load
-// has a tenth of the tokens.
-func slow(preset string) simulate.Params {
-	const factor = 10
-	p, err := simulate.Preset(preset)
-	if err != nil {
-		panic(err)
-	}
-	for _, d := range []*time.Duration{&p.StepBase, &p.StepPerSequence, &p.StepPerKilotoken, &p.DraftCost} {
-		*d *= factor
-	}
-	for _, e := range []*power.Energy{&p.StepEnergy, &p.DecodeEnergy, &p.PrefillEnergy} {
-		*e *= factor
-	}
-	p.PrefillRate /= factor
-	return p
-}
-
-// tiers returns three tiers of a speed in tokens per second and a time to first token in seconds.
-func tiers(limits ...float64) (list []model.Tier) {
-	for i, name := range []string{"fast", "middle", "slow"} {
-		list = append(list, model.Tier{Name: name, Speed: limits[2*i], TTFT: limits[2*i+1]})
-	}
-	return list
-}
-
-func truthSets() []truthSet {
-	chat := sessions{count: 12, turns: [2]int{3, 5}, system: [2]int{1500, 1500}, more: [2]int{300, 1200}, output: [2]int{8, 24}}
-	prefill := slow("prefill-bound")
-	prefill.PrefillRate, prefill.PrefillBudget = 2000, 128
-	cached := slow("cache-bound")
-	cached.CacheTokens, cached.MaxContext = 1<<14, 1<<14
-	return []truthSet{
-		{"decode-bound", slow("decode-bound"), chat, tiers(18.3, 5, 9.5, 5, 5.36, 5)},
-		{"prefill-bound", prefill, chat, tiers(4, 0.69, 4, 1.17, 4, 2.4)},
-		{"cache-bound", cached, chat, tiers(14.2, 5, 8, 5, 5.8, 5)},
-		{"speculative", slow("speculative"), chat, tiers(15.55, 5, 9.05, 5, 5.37, 5)},
-	}
-}
-
-// truthProfile has the rules of METHOD 4 and 5 with short times.
-func truthProfile() bench.Profile {
-	return bench.Profile{
-		Name: "truth", Spawn: 4, StartTurns: 3, Hold: 5 * time.Second, Settle: 15 * time.Second, MinWindow: 45 * time.Second,
-		MinTrajectories: 30, MinPerAgent: 3, Timeout: 10 * time.Minute, Extend: 1.5, MaxAgents: 64, Step: 1, Relative: 0.02, Retests: 1,
-	}
-}
-
-func (s truthSet) plan(t *testing.T) agent.Plan {
-	return agent.Plan{
-		Trajectories: s.sessions.make(t), Seed: 1, Run: "truth of " + s.name, StartTurns: truthProfile().StartTurns,
-		Tools: agent.ToolTime{Mode: agent.Sampled, Default: agent.DefaultDistribution},
-	}
-}
-
-// known returns each tier's capacity by the model, with the level there.
-func (s truthSet) known(t *testing.T, plan agent.Plan) (edges []model.Edge, levels []model.Level) {
-	t.Helper()
-	limit := func(u trajectory.Turn) int { return u.Output }
-	load := func(n int) []model.Agent { return modelled(plan, limit, n, 250*time.Millisecond) }
-	levels = model.Levels(s.params, load, model.Window{Begin: time.Minute, End: knownWindow}, 22)
-	for _, tier := range s.tiers {
-		e := model.Capacity(levels, tier)
-		if e.Sure == 0 || e.Sure != e.Most || e.Most == len(levels) {
-			t.Fatalf("tier %s: every N up to %d meets it and none above %d: the set has no known capacity", tier.Name, e.Sure, e.Most)
-		}
-		edges = append(edges, e)
-	}
-	return edges, levels
-}
 
 // TestGroundTruthOfTheSearch runs whole searches in virtual time: engine, HTTP, client, agents, fleet, phases, run directory,
 // power and result. What they find must be what the model knows.
@@ -108,14 +24,15 @@ func TestGroundTruthOfTheSearch(t *testing.T) {
 		t.Run(set.name, func(t *testing.T) {
 			t.Parallel()
 			plan := set.plan(t)
-			edges, levels := set.known(t, plan)
+			levels := set.levels(t, plan)
 			found := set.search(t, plan)
+			found.checkPhases(t, set)
 			var table strings.Builder
 			fmt.Fprintf(&table, "%s: %d phases, %v virtual in %v\n", set.name, len(found.result.Phases),
 				found.course.Until.Round(time.Second), found.took.Round(time.Millisecond))
 			fmt.Fprintf(&table, "%-7s %7s %7s %9s %12s %12s %12s %9s %8s\n", "tier", "known N", "found N", "bracket", "steady W", "window W", "measured W", "error", "U (k=2)")
 			for i, tier := range found.result.Tiers {
-				found.check(t, &table, set.name, tier, edges[i].Sure, levels[edges[i].Sure-1])
+				found.check(t, &table, set.name, tier, set.known[i], levels[set.known[i]-1])
 			}
 			t.Log(table.String())
 		})
@@ -190,6 +107,51 @@ func (s truthSet) experiment(sys *system) bench.Experiment {
 	return x
 }
 
+// checkPhases compares every phase that ran to its end with the model: the requests of its window, their percentiles to the
+// last digit, and the energy within the stated uncertainty.
+func (f found) checkPhases(t *testing.T, set truthSet) {
+	t.Helper()
+	for _, p := range f.result.Phases {
+		if p.Reason != bench.EndStopRule {
+			continue
+		}
+		w := f.window(p)
+		level := f.course.Level(p.Agents, w)
+		seen := p.Verdicts[0].Observed
+		got := []float64{float64(p.Requests), seen[0].Value, seen[1].Value}
+		want := []float64{float64(level.Requests), level.Speed, level.TTFT}
+		if d := gocmp.Diff(want, got); d != "" {
+			t.Errorf("phase %d, %d agents: requests, P25 of speed and P95 of TTFT (-model +result):\n%s", p.Index, p.Agents, d)
+		}
+		for i, tier := range set.tiers {
+			if passed := p.Verdicts[i].Outcome == bench.Pass; passed != level.Meets(tier) {
+				t.Errorf("phase %d, %d agents: %s for tier %s, by the model %v", p.Index, p.Agents, p.Verdicts[i].Outcome, tier.Name, level.Meets(tier))
+			}
+		}
+		f.checkEnergy(t, p)
+	}
+}
+
+// window returns a phase's window on the model's clock.
+func (f found) window(p bench.Phase) model.Window {
+	w := p.Window()
+	return model.Window{Begin: w.Begin.Sub(f.system.start), End: w.End.Sub(f.system.start)}
+}
+
+// checkEnergy compares a window's measured energy with the truth, and returns its relative error.
+func (f found) checkEnergy(t *testing.T, p bench.Phase) float64 {
+	t.Helper()
+	w := f.window(p)
+	truth := f.course.Energy(w.End) - f.course.Energy(w.Begin)
+	measured, stated := p.Power[0].Energy, p.Power[0].Uncertainty.Expanded()
+	off := float64(measured-truth) / float64(truth)
+	if math.Abs(off) > stated || stated > 0.01 {
+		t.Errorf("phase %d, %d agents: %v J in the window, truth %v J: off by %.4f %%, stated uncertainty %.4f %%, limit 1 %%",
+			p.Index, p.Agents, measured.Joules(), truth.Joules(), 100*off, 100*stated)
+	}
+	return off
+}
+
 // check compares a tier's answer with the truth and adds a line to the table.
 func (f found) check(t *testing.T, table *strings.Builder, set string, tier bench.TierResult, known int, level model.Level) {
 	t.Helper()
@@ -205,96 +167,20 @@ func (f found) check(t *testing.T, table *strings.Builder, set string, tier benc
 	figure := tier.Figures[0]
 	i := slices.IndexFunc(f.result.Phases, func(p bench.Phase) bool { return p.Index == tier.Phase })
 	phase := f.result.Phases[i]
-	w, watts := phase.Window(), phase.Power[0]
-	begin, end := w.Begin.Sub(f.system.start), w.End.Sub(f.system.start)
-	truth := f.course.Energy(end) - f.course.Energy(begin)
-	expanded := watts.Uncertainty.Expanded()
-	off := float64(watts.Energy-truth) / float64(truth)
+	w, watts := f.window(phase), phase.Power[0]
+	truth, expanded, off := f.course.Mean(w.Begin, w.End).Watts(), watts.Uncertainty.Expanded(), f.checkEnergy(t, phase)
 	fmt.Fprintf(table, "%-7s %7d %7d %4d..%-3d %12.2f %12.2f %12.2f %8.3f%% %7.3f%%\n", tier.Tier.Name, known, tier.Agents, tier.Agents, tier.FirstFail,
-		level.Mean.Watts(), f.course.Mean(begin, end).Watts(), watts.Mean.Watts(), 100*off, 100*expanded)
-	if math.Abs(off) > expanded || expanded > 0.01 {
-		t.Errorf("%s: window energy %v J, truth %v J: off by %.4f %%, stated uncertainty %.4f %%, limit 1 %%", name, watts.Energy.Joules(), truth.Joules(), 100*off, 100*expanded)
-	}
-	want := float64(tier.Agents) / (f.course.Mean(begin, end).Watts() / 1e6)
+		level.Mean.Watts(), truth, watts.Mean.Watts(), 100*off, 100*expanded)
+	want := float64(tier.Agents) / (truth / 1e6)
 	if math.Abs(figure.AgentsPerMegawatt/want-1) > expanded {
 		t.Errorf("%s: %v agents/MW, want %v", name, figure.AgentsPerMegawatt, want)
 	}
-	if figure.Standing != bench.Valid && tier.Monotone || !figure.Simulated || figure.Scope != power.Accelerator {
-		t.Errorf("%s: figure is %s %q, simulated %v, scope %s", name, figure.Standing, figure.Reasons, figure.Simulated, figure.Scope)
+	// That it is simulated is all that may speak against it, unless phases contradict each other.
+	reasons := slices.DeleteFunc(slices.Clone(figure.Reasons), func(r string) bool { return strings.HasPrefix(r, "simulated") })
+	if figure.Standing == bench.InvalidValue || len(reasons) > 0 && tier.Monotone || !figure.Simulated || figure.Scope != power.Accelerator {
+		t.Errorf("%s: figure is %s %q, simulated %v, scope %s", name, figure.Standing, reasons, figure.Simulated, figure.Scope)
 	}
 	if tier.Agents == known && math.Abs(watts.Mean.Watts()/level.Mean.Watts()-1) > 0.1 {
 		t.Errorf("%s: %.1f W in the window, the steady state draws %.1f W", name, watts.Mean.Watts(), level.Mean.Watts())
 	}
-}
-
-// sent is what all lanes of a run sent, and what came back.
-type sent struct {
-	mu    sync.Mutex
-	turns []sentTurn
-}
-
-type sentTurn struct {
-	play  trajectory.Play
-	turn  int
-	reply bench.Reply
-}
-
-// loggedLane notes what it carries. Records of requests that span two phases are not in the run directory; here they are.
-type loggedLane struct {
-	agent.Lane
-	sent *sent
-}
-
-func (l *loggedLane) Send(ctx context.Context, p trajectory.Play, k int) bench.Reply {
-	r := l.Lane.Send(ctx, p, k)
-	l.sent.mu.Lock()
-	defer l.sent.mu.Unlock()
-	l.sent.turns = append(l.sent.turns, sentTurn{p, k, r})
-	return r
-}
-
-// replay gives the model the same requests at the same times and checks that every one of them was answered as the model
-// says: through ramps, shrinking fleets and requests that were cut off.
-func (s *sent) replay(t *testing.T, sys *system, p simulate.Params) *model.Course {
-	t.Helper()
-	slices.SortFunc(s.turns, func(a, b sentTurn) int {
-		return cmp.Or(cmp.Compare(a.reply.WriteBegin, b.reply.WriteBegin), cmp.Compare(a.play.Salt, b.play.Salt))
-	})
-	var load []model.Agent
-	want := make([]answer, len(s.turns))
-	for i, x := range s.turns {
-		r := asked(x.play, x.turn, sys.client.Cap)
-		if x.reply.Failure != "" {
-			r.Quit = x.reply.Done.Sub(sys.start)
-		}
-		load = append(load, once(x.reply.WriteBegin.Sub(sys.start), r))
-		want[i] = seen(sys, bench.Record{Agent: i, Reply: x.reply})
-	}
-	course := model.Run(p, load, sys.clock.Now().Sub(sys.start))
-	bad := 0
-	for _, r := range course.Requests {
-		got := answer{r.Agent, r.Arrived, r.First, r.Last, r.Prompt, r.Cached, r.Output, r.FirstTokens}
-		if s.turns[r.Agent].reply.Failure == bench.Cancelled {
-			continue
-		}
-		if d := gocmp.Diff(want[r.Agent], got); d != "" && bad < 3 {
-			bad++
-			t.Errorf("turn %d of %s at %v, failure %q (-engine +model):\n%s", s.turns[r.Agent].turn, s.turns[r.Agent].play.ID, r.Arrived, s.turns[r.Agent].reply.Failure, d)
-		}
-	}
-	if len(course.Requests) != len(s.turns) {
-		t.Errorf("%d requests, the model saw %d", len(s.turns), len(course.Requests))
-	}
-	sameEnergy(t, sys, course)
-	return course
-}
-
-// once is an agent with one request.
-func once(at time.Duration, r model.Request) model.Agent {
-	asked := false
-	return model.Agent{Spawn: at, Next: func() (model.Request, bool) {
-		first := !asked
-		asked = true
-		return r, first
-	}}
 }
