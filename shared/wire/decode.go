@@ -2,7 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"agentwatt/shared/clock"
@@ -65,9 +64,17 @@ func (d *Decoder) begin(b *power.Batch) {
 		d.texts = d.texts.keep()
 	}
 	d.batch, d.origin = b, 0
-	d.devices = slices.Grow(d.devices[:0], d.count.devices)
-	d.kinds = slices.Grow(d.kinds[:0], d.count.kinds)
-	d.series = slices.Grow(d.series[:0], d.count.series)
+	d.devices = room(d.devices, d.count.devices)
+	d.kinds = room(d.kinds, d.count.kinds)
+	d.series = room(d.series, d.count.series)
+}
+
+// room returns s without its entries and with room for n.
+func room[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, 0, n)
+	}
+	return s[:0]
 }
 
 // series is a Series as it lies in the message; the columns are varints.
@@ -88,8 +95,8 @@ func (d *Decoder) finish() error {
 	if total > MaxSamples {
 		return fmt.Errorf("%d samples, limit %d", total, MaxSamples)
 	}
-	d.batch.Meters = slices.Grow(d.batch.Meters, len(d.series))[:len(d.series)]
-	d.batch.Samples = slices.Grow(d.batch.Samples, total)[:total]
+	d.batch.Meters = room(d.batch.Meters, len(d.series))[:len(d.series)]
+	d.batch.Samples = room(d.batch.Samples, total)[:total]
 	var before []power.Sample
 	rest := d.batch.Samples
 	for i := range d.series {
