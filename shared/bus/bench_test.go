@@ -47,12 +47,14 @@ type mode struct {
 func benchmarkBatches(b *testing.B, how mode, batch *power.Batch) {
 	s := serveTest(b, how.options)
 	p := publisher(b, s)
+	var d wire.Decoder
+	var got power.Batch
 	pipeline(b, s, how, len(batch.Samples), func(n int) error {
 		mine := *batch
 		mine.Seq = uint64(n)
 		return p.Publish(b.Context(), &mine)
 	}, func(m Message) (int, error) {
-		got, err := wire.Decode(m.Payload)
+		err := d.Decode(&got, m.Payload)
 		return len(got.Samples), err
 	})
 }

@@ -82,14 +82,22 @@ func (f *fetcher) fetch(ctx context.Context, r getRequest, fn func(Message) erro
 
 // next returns the next part of the answer to inbox, and drops what is left of the answers to earlier requests.
 func (f *fetcher) next(ctx context.Context, inbox string) (*nats.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	for {
-		m, err := f.sub.NextMsgWithContext(ctx)
+		m, err := f.receive(ctx)
 		if err != nil || m.Subject == inbox {
 			return m, err
 		}
 	}
+}
+
+// receive returns the next message. Most of an answer is there at once, and then there is no need for a timer.
+func (f *fetcher) receive(ctx context.Context) (*nats.Msg, error) {
+	if waiting, _, err := f.sub.Pending(); err == nil && waiting > 0 && ctx.Err() == nil {
+		return f.sub.NextMsg(requestTimeout)
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return f.sub.NextMsgWithContext(ctx)
 }
 
 // endOfAnswer interprets the message without content that ends an answer.
