@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -101,8 +102,22 @@ func serve(ctx context.Context, conf config, log *slog.Logger) (err error) {
 			Host: host, Boot: boot, RunID: run, Now: now.Now, Kernel: kernel, Log: log,
 		}
 	}
+	makeRoom(found)
 	announce(log, server.URL(), found)
 	return sample(ctx, samplers, log)
+}
+
+// makeRoom sees to it that samplers which keep a processor each leave one for the bus and the rest.
+func makeRoom(found []opened) {
+	kept := 0
+	for _, o := range found {
+		if sampler.Precise(o.interval) {
+			kept++
+		}
+	}
+	if runtime.GOMAXPROCS(0) <= kept {
+		runtime.GOMAXPROCS(kept + 1)
+	}
 }
 
 // serveBus starts the embedded bus. It outlives ctx, so that the last batches find it.

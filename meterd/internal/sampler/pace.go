@@ -3,6 +3,7 @@ package sampler
 import (
 	"context"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,8 +20,8 @@ type pace interface {
 // median, because the runtime's poller sleeps in whole milliseconds: 10 % of 5 ms.
 const preciseLimit = 5 * time.Millisecond
 
-// Precise reports whether a sampler with this interval keeps a thread. It finds the runtime's processor free at wake-up
-// most surely if the caller raises GOMAXPROCS by one for each; that is how it was measured.
+// Precise reports whether a sampler with this interval keeps a thread, and with it one of the runtime's processors all the
+// time. The caller sees to it that GOMAXPROCS leaves at least one more for everything else.
 func Precise(interval time.Duration) bool { return interval <= preciseLimit }
 
 // timerPace waits on a Go timer.
@@ -82,12 +83,23 @@ func anchor() (origin time.Time, zero int64) {
 
 func (p *threadPace) wait(ctx context.Context, due time.Time) error {
 	ts := unix.NsecToTimespec(p.zero + int64(due.Sub(p.origin)))
-	// An ordinary system call, so that the runtime has the processor during the sleep. Keeping it (RawSyscall) costs half
-	// the CPU time per tick, but 15 interleaved rounds of 2000 ticks at 1 kHz on a loaded 2-core machine missed 34 ticks in
-	// the median round and 98 in the worst, against 13 and 18 this way, with the same median P99; and it delays collections.
-	for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &ts, nil) == unix.EINTR {
+	for sleepUntil(&ts) == unix.EINTR {
 	}
 	return ctx.Err()
+}
+
+// sleepUntil sleeps until ts of CLOCK_MONOTONIC, or returns EINTR before. It keeps the runtime's processor: from a thread in
+// an ordinary system call the runtime's monitor takes it away, at each tick anew, and the wake-ups that this costs are more
+// than the sampler's own.
+//
+// Now and then, and for a collection, the runtime wants the processor all the same, and says so with a signal. The goroutine
+// gives way where it next enters a function: this one, hence not inlined, while the tick is still to come.
+//
+//go:noinline
+func sleepUntil(ts *unix.Timespec) unix.Errno {
+	_, _, errno := unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME,
+		uintptr(unsafe.Pointer(ts)), 0, 0, 0)
+	return errno
 }
 
 func (*threadPace) stop() {}

@@ -20,7 +20,7 @@ import (
 //
 //	go test -run '^$' -bench Lateness -benchtime 5x ./meterd/internal/sampler
 //
-// Reported are medians over the rounds, and the worst round of the sampler's P99. "x-" are ratios: sampler to other.
+// Reported are medians over the rounds, and the worst rounds of the sampler's P99 and missed ticks. "x-" are ratios: sampler to other.
 func BenchmarkLateness(b *testing.B) {
 	floor := compileFloor(b)
 	for _, c := range []struct{ hertz, ticks int }{{10, 30}, {100, 200}, {1000, 2000}} {
@@ -36,6 +36,7 @@ func BenchmarkLateness(b *testing.B) {
 			report(b, "ticker", ticker)
 			report(b, "C", fifo)
 			b.ReportMetric(slices.MaxFunc(ours, func(x, y run) int { return int(x.p99 - y.p99) }).p99/1e3, "sampler-P99-worst-µs")
+			b.ReportMetric(slices.MaxFunc(ours, func(x, y run) int { return int(x.missed - y.missed) }).missed, "sampler-missed-worst")
 			b.ReportMetric(ratio(ours, fifo, run.tail), "x-C-P99")
 			b.ReportMetric(ratio(ours, ticker, run.tail), "x-ticker-P99")
 			b.ReportMetric(ratio(ours, ticker, run.middle), "x-ticker-P50")
@@ -87,7 +88,7 @@ func (nowhere) Publish(context.Context, *power.Batch) error { return nil }
 func runSampler(b *testing.B, interval time.Duration, ticks int) run {
 	if Precise(interval) { // as main does
 		before := runtime.GOMAXPROCS(0)
-		runtime.GOMAXPROCS(before + 1)
+		runtime.GOMAXPROCS(max(before, 2))
 		defer runtime.GOMAXPROCS(before)
 	}
 	s := newSampler(&still{meters: meters(8)}, nowhere{})
