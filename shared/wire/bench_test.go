@@ -20,6 +20,7 @@ import (
 func loads() map[string]*power.Batch {
 	return map[string]*power.Batch{
 		"changing-1000": changing(8, 125),                  // 8 devices at 1 kHz, power changes with each sample
+		"in-turns-1000": inTurns(changing(8, 125)),         // the same, in the order in which a sampler reads them
 		"mixed-1008":    host(8, 42, 100*time.Millisecond), // 8 GPUs, energy + instant + mean at 10 Hz
 		"mixed-96":      host(8, 4, 100*time.Millisecond),  // the same, published each 0.4 s
 	}
@@ -45,6 +46,17 @@ func changing(devices, samples int) *power.Batch {
 			})
 		}
 	}
+	return b
+}
+
+// inTurns puts the samples of b in the order of reading: each meter once, then each once more.
+func inTurns(b *power.Batch) *power.Batch {
+	n, turns := len(b.Samples), len(b.Samples)/len(b.Meters)
+	read := make([]power.Sample, 0, n)
+	for i := range n {
+		read = append(read, b.Samples[i%len(b.Meters)*turns+i/len(b.Meters)])
+	}
+	b.Samples = read
 	return b
 }
 

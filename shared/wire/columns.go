@@ -25,12 +25,15 @@ type columns struct {
 // gather fills the columns with the samples of b. Both of its passes go run by run, a run being samples of one meter, and
 // keep what changes from sample to sample in registers: a counter in memory would cost more than all the rest.
 func (c *columns) gather(b *power.Batch) error {
-	if err := c.survey(b); err != nil {
-		return err
-	}
 	n := len(b.Samples)
 	for _, col := range [...]*[]int64{&c.time, &c.within, &c.raw, &c.device, &c.status} {
 		*col = slices.Grow((*col)[:0], n)[:n]
+	}
+	if c.inTurns(b) {
+		return nil
+	}
+	if err := c.survey(b); err != nil {
+		return err
 	}
 	c.origin = 0
 	if n == 0 {
@@ -58,6 +61,35 @@ func (c *columns) gather(b *power.Batch) error {
 	next[meter] = at
 	c.origin = times[0]
 	return nil
+}
+
+// inTurns does all of gather for samples as most sources read them: of each meter one, in order, again and again, without
+// anything unusual. Then it is known where each sample goes, and one pass is enough. It returns false for others.
+func (c *columns) inTurns(b *power.Batch) bool {
+	n, meters := len(b.Samples), len(b.Meters)
+	if n == 0 || meters == 0 || n%meters != 0 {
+		return false
+	}
+	turns := n / meters
+	times, withins, raws := c.time[:n], c.within[:n], c.raw[:n]
+	for turn := range turns {
+		at := turn
+		for i, row := 0, b.Samples[turn*meters:]; i < meters; i++ {
+			s := &row[i]
+			if s.Meter != i || s.Device != 0 || s.Status != power.OK || !inRange(s) {
+				return false
+			}
+			us, moved := micros(int64(s.Time))
+			times[at], withins[at], raws[at] = us, int64((uint64(s.Within)+moved+999)/1000), s.Raw
+			at += turns
+		}
+	}
+	c.first = slices.Grow(c.first[:0], meters+1)[:meters+1]
+	for m := range c.first {
+		c.first[m] = m * turns
+	}
+	c.hasDevice, c.hasStatus, c.rare, c.origin = false, false, false, times[0]
+	return true
 }
 
 // survey looks at every sample for what cannot be encoded, and counts those of each meter, so that first[m+1] is where

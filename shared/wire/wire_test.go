@@ -118,17 +118,27 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestEncodeGroupsByMeter(t *testing.T) {
-	want := host(2, 4, 100*time.Millisecond)
-	mixed := *want
-	mixed.Samples = nil
-	for pass := range 4 {
-		for m := range want.Meters {
-			mixed.Samples = append(mixed.Samples, want.Samples[m*4+pass])
+	const turns = 4
+	for name, change := range map[string]func(b *power.Batch){
+		"plain":         func(*power.Batch) {},
+		"a late status": func(b *power.Batch) { s := &b.Samples[4*turns+3]; s.Status, s.Raw = power.Lost, 0 },
+		"a device time": func(b *power.Batch) { b.Samples[5*turns+2].Device = epoch },
+		"no last read":  func(b *power.Batch) { b.Samples = b.Samples[:len(b.Samples)-1] },
+	} {
+		want := host(2, turns, 100*time.Millisecond)
+		change(want)
+		mixed := *want
+		mixed.Samples = nil
+		for turn := range turns {
+			for m := range want.Meters {
+				if i := m*turns + turn; i < len(want.Samples) {
+					mixed.Samples = append(mixed.Samples, want.Samples[i])
+				}
+			}
 		}
-	}
-	before := bytes.Clone(mustEncode(t, want))
-	if got := mustEncode(t, &mixed); !bytes.Equal(got, before) {
-		t.Error("samples in reading order are encoded otherwise than samples grouped by meter")
+		if got := mustEncode(t, &mixed); !bytes.Equal(got, mustEncode(t, want)) {
+			t.Errorf("%s: samples in reading order are encoded otherwise than samples grouped by meter", name)
+		}
 	}
 }
 
