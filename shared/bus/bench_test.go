@@ -25,6 +25,7 @@ import (
 //
 // "durable" is what meterd does: each batch is synced before the next is published. "streaming" has 64 publishers and no
 // sync, which is how throughput of brokers is usually given; beside it is what is commonly done instead of packed batches.
+// The reader goes through batches one by one, in the same memory, with JSON as with wire.
 func BenchmarkPipeline(b *testing.B) {
 	durable, streaming := mode{publishers: 1}, mode{publishers: 64, options: ServerOptions{unsynced: true}}
 	for _, n := range []int{100, 1000, 8000} {
@@ -63,6 +64,7 @@ func benchmarkBatches(b *testing.B, how mode, batch *power.Batch) {
 func benchmarkJSONBatches(b *testing.B, how mode, batch *power.Batch) {
 	s := serveTest(b, how.options)
 	p := publisher(b, s)
+	var rows []row
 	pipeline(b, s, how, len(batch.Samples), func(int) error {
 		data, err := json.Marshal(rowsOf(batch))
 		if err == nil {
@@ -70,7 +72,6 @@ func benchmarkJSONBatches(b *testing.B, how mode, batch *power.Batch) {
 		}
 		return err
 	}, func(m Message) (int, error) {
-		var rows []row
 		err := json.Unmarshal(m.Payload, &rows)
 		return len(rows), err
 	})
