@@ -32,7 +32,7 @@ func TestGroundTruthOfTheSearch(t *testing.T) {
 				found.course.Until.Round(time.Second), found.took.Round(time.Millisecond))
 			fmt.Fprintf(&table, "%-7s %7s %7s %9s %12s %12s %12s %9s %8s\n", "tier", "known N", "found N", "bracket", "steady W", "window W", "measured W", "error", "U (k=2)")
 			for i, tier := range found.result.Tiers {
-				found.check(t, &table, set.name, tier, set.known[i], levels[set.known[i]-1])
+				found.check(t, &table, set, tier, i, levels[set.known[i]-1])
 			}
 			t.Log(table.String())
 		})
@@ -153,9 +153,9 @@ func (f found) checkEnergy(t *testing.T, p bench.Phase) float64 {
 }
 
 // check compares a tier's answer with the truth and adds a line to the table.
-func (f found) check(t *testing.T, table *strings.Builder, set string, tier bench.TierResult, known int, level model.Level) {
+func (f found) check(t *testing.T, table *strings.Builder, set truthSet, tier bench.TierResult, i int, level model.Level) {
 	t.Helper()
-	name := set + "/" + tier.Tier.Name
+	name, known, wanted := set.name+"/"+tier.Tier.Name, set.known[i], set.tiers[i]
 	p := truthProfile()
 	resolution := max(p.Step, int(p.Relative*float64(known)))
 	if off := tier.Agents - known; off < -resolution || off > resolution {
@@ -165,12 +165,14 @@ func (f found) check(t *testing.T, table *strings.Builder, set string, tier benc
 		t.Fatalf("%s: complete %v, %d figures, first fail %d, notes %q", name, tier.Complete, len(tier.Figures), tier.FirstFail, tier.Notes)
 	}
 	figure := tier.Figures[0]
-	i := slices.IndexFunc(f.result.Phases, func(p bench.Phase) bool { return p.Index == tier.Phase })
-	phase := f.result.Phases[i]
+	phase := f.result.Phases[slices.IndexFunc(f.result.Phases, func(p bench.Phase) bool { return p.Index == tier.Phase })]
 	w, watts := f.window(phase), phase.Power[0]
 	truth, expanded, off := f.course.Mean(w.Begin, w.End).Watts(), watts.Uncertainty.Expanded(), f.checkEnergy(t, phase)
 	fmt.Fprintf(table, "%-7s %7d %7d %4d..%-3d %12.2f %12.2f %12.2f %8.3f%% %7.3f%%\n", tier.Tier.Name, known, tier.Agents, tier.Agents, tier.FirstFail,
 		level.Mean.Watts(), truth, watts.Mean.Watts(), 100*off, 100*expanded)
+	if phase.Agents != tier.Agents || !f.course.Level(phase.Agents, w).Meets(wanted) {
+		t.Errorf("%s: the answer is %d agents, its phase had %d, and by the model they met the tier: %v", name, tier.Agents, phase.Agents, f.course.Level(phase.Agents, w).Meets(wanted))
+	}
 	want := float64(tier.Agents) / (truth / 1e6)
 	if math.Abs(figure.AgentsPerMegawatt/want-1) > expanded {
 		t.Errorf("%s: %v agents/MW, want %v", name, figure.AgentsPerMegawatt, want)
