@@ -38,7 +38,8 @@ func quantity(v float64, unit string) string {
 	return bench.FormatThree(v) + " " + unit
 }
 
-// percent writes a share with one decimal, or two significant digits below 1 %: "5.1 %", "0.012 %".
+// percent writes a share with one decimal, or two significant digits below 1 %: "5.1 %", "0.012 %"; "<0.001 %" for what
+// nobody needs to know better.
 func percent(share float64) string {
 	p := 100 * share
 	switch {
@@ -46,6 +47,8 @@ func percent(share float64) string {
 		return "unknown"
 	case p == 0:
 		return "0 %"
+	case math.Abs(p) < 0.001:
+		return "<0.001 %"
 	case math.Abs(p) < 0.95:
 		return strconv.FormatFloat(p, 'f', 1-int(math.Floor(math.Log10(math.Abs(p)))), 64) + " %"
 	}
