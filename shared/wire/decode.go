@@ -84,13 +84,15 @@ type series struct {
 	timeStep, rawStep                     int64
 	sameTimes                             bool
 	time, within, raw, deviceTime, status []byte
+	samples                               int // entries of raw
 }
 
 // finish resolves the series into meters and samples.
 func (d *Decoder) finish() error {
 	total := 0
 	for i := range d.series {
-		total += countVarints(d.series[i].raw)
+		d.series[i].samples = countVarints(d.series[i].raw)
+		total += d.series[i].samples
 	}
 	if total > MaxSamples {
 		return fmt.Errorf("%d samples, limit %d", total, MaxSamples)
@@ -104,7 +106,7 @@ func (d *Decoder) finish() error {
 		if err := d.meter(&d.batch.Meters[i], s); err != nil {
 			return fmt.Errorf("series %d: %w", i, err)
 		}
-		n := countVarints(s.raw)
+		n := s.samples
 		if err := d.unpack(s, rest[:n], before, i); err != nil {
 			return fmt.Errorf("series %d: %w", i, err)
 		}
