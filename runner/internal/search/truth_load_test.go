@@ -106,7 +106,6 @@ func (p *player) next() (model.Request, bool) {
 	r := asked(p.now, p.turn, p.limit)
 	r.Wait, _ = p.plan.Wait(p.slot, p.play, p.turn)
 	if p.turn++; p.turn == len(p.now.Turns) {
-		r.Ends = true
 		p.begin(0)
 	}
 	return r, true

@@ -50,7 +50,7 @@ const (
 
 func newSequence(p simulate.Params, r Request, at due, ordinal int) *sequence {
 	q := &sequence{
-		served: &Served{Agent: at.agent, Ordinal: ordinal, Arrived: at.at, Ends: r.Ends},
+		served: &Served{Agent: at.agent, Ordinal: ordinal, Arrived: at.at},
 		wait:   r.Wait, quit: r.Quit, limit: r.Limit, digest: fnvOffset,
 	}
 	if r.Quit == 0 {

@@ -21,7 +21,6 @@ type Request struct {
 	Least  int           // fewest output tokens: the limit with ignore_eos
 	Quit   time.Duration // when the client gives up, if it has no answer then; 0: never
 	Wait   time.Duration // from the answer to the agent's next request
-	Ends   bool          // the last turn of a trajectory
 }
 
 // Agent is a closed loop: it sends a request, waits for the answer and then for Wait, and sends the next.
@@ -38,7 +37,7 @@ type Served struct {
 	Prompt, Cached int           // tokens
 	Output         int           // tokens
 	FirstTokens    int           // tokens of the first event
-	Done, Ends     bool          // all output came; last turn of a trajectory
+	Done           bool          // all output came
 }
 
 // Run plays the load against an engine until the given time.
