@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"agentwatt/shared/clock"
 )
 
 // The limits of METHOD 3 on the measurement itself. Beyond them a phase is invalid, not failed.
@@ -38,7 +40,7 @@ func Evaluate(f PhaseFacts, records []Record, tiers []Tier, p Profile) Phase {
 	e.describe(&phase)
 	invalid := e.invalid(phase, p)
 	for _, t := range tiers {
-		phase.Verdicts = append(phase.Verdicts, e.judge(t, invalid))
+		phase.Verdicts = append(phase.Verdicts, e.judge(t, p, invalid))
 	}
 	phase.Warnings = e.warnings(phase)
 	return phase
@@ -147,8 +149,9 @@ func (e *evaluation) answers() (n int) {
 	return n
 }
 
-// judge gives the verdict for one tier.
-func (e *evaluation) judge(t Tier, invalid []string) Verdict {
+// judge gives the verdict for one tier. A phase that ended early because a failure was certain has failed for the tiers for
+// which it was, and for those whose interval says so; it was not long enough to say anything about the others.
+func (e *evaluation) judge(t Tier, p Profile, invalid []string) Verdict {
 	v := Verdict{Tier: t.Name, Confidence: Undecided, Reasons: slices.Clone(invalid)}
 	missed, surelyMissed, surelyMet := false, false, true
 	for _, o := range t.Objectives {
@@ -167,7 +170,7 @@ func (e *evaluation) judge(t Tier, invalid []string) Verdict {
 	case e.facts.Reason == EndTimeout:
 		v.Outcome = Fail
 		v.Reasons = []string{"timeout: the stop rule was not met in time, which is never a pass"}
-	case missed:
+	case missed && (e.facts.Reason == EndStopRule || surelyMissed || e.failureCertain(t, p)):
 		v.Outcome = Fail
 	case e.facts.Reason == EndStopRule:
 		v.Outcome = Pass
@@ -180,6 +183,21 @@ func (e *evaluation) judge(t Tier, invalid []string) Verdict {
 		v.Confidence = Confident
 	}
 	return v
+}
+
+// failureCertain repeats for one tier what ended the phase early.
+func (e *evaluation) failureCertain(t Tier, p Profile) bool {
+	tally := NewTally([]Tier{t})
+	var waiting []clock.Stamp
+	for _, r := range e.members {
+		switch {
+		case r.Failure != InFlight && r.Done <= e.window.End:
+			tally.Add(*r)
+		case r.Failure == InFlight && r.FirstOutput == 0:
+			waiting = append(waiting, r.Start())
+		}
+	}
+	return tally.FailureCertain(e.facts, p, e.window.End, waiting)
 }
 
 // unmeasured gives the reason that makes an objective invalid if too many requests have no value for it. Requests in flight

@@ -71,10 +71,10 @@ const horizonSafety = 2
 // least one objective of each tier there are more violations than the percentile allows, even if every further request is
 // good.
 //
-// The number of further requests is bounded by the rate of requests so far times the time to the earliest legal end,
-// times a safety of 2. The earliest legal end is the end of the minimal window, or, if later, the moment when enough
-// trajectories will have been played at the pace of turns so far; at most the phase's timeout, after which nothing passes
-// anyway.
+// The number of further requests is bounded by the rate of requests so far times the time to the end,
+// times a safety of 2. That end is the end of the minimal window, or, if later, the moment when enough trajectories will
+// have been played at the pace of turns so far, extended as an undecided phase would be; at most the phase's timeout, after
+// which nothing passes anyway.
 // waiting holds the starts of the window's requests in flight that have no output yet: those that have waited longer
 // than a tier's limit on the first token are violations.
 func (t *Tally) FailureCertain(f PhaseFacts, p Profile, now clock.Stamp, waiting []clock.Stamp) bool {
@@ -82,7 +82,7 @@ func (t *Tally) FailureCertain(f PhaseFacts, p Profile, now clock.Stamp, waiting
 	if f.WindowBegin == 0 || elapsed <= 0 {
 		return false
 	}
-	left := t.earliestEnd(f, p, elapsed).Sub(now)
+	left := t.longestEnd(f, p, elapsed).Sub(now)
 	rate := float64(t.finished+len(waiting)) / elapsed.Seconds()
 	further := int(rate*max(0, left.Seconds())*horizonSafety) + 1
 	for i, tier := range t.tiers {
@@ -118,8 +118,9 @@ func late(tier Tier, now clock.Stamp, waiting []clock.Stamp) (n int) {
 	return n
 }
 
-// earliestEnd returns the earliest moment at which the stop rule can be met, at the pace so far.
-func (t *Tally) earliestEnd(f PhaseFacts, p Profile, elapsed time.Duration) clock.Stamp {
+// longestEnd returns the latest moment to which a phase may go on that meets the stop rule as soon as it can, at the pace
+// so far.
+func (t *Tally) longestEnd(f PhaseFacts, p Profile, elapsed time.Duration) clock.Stamp {
 	timeout := f.Begin.Add(p.Timeout)
 	end := f.WindowBegin.Add(p.MinWindow)
 	// In float: with many agents and few turns the pace is longer than a Duration holds.
@@ -129,5 +130,8 @@ func (t *Tally) earliestEnd(f PhaseFacts, p Profile, elapsed time.Duration) cloc
 		return timeout
 	}
 	end = max(end, f.WindowBegin.Add(time.Duration(pace)))
-	return min(end, timeout)
+	// A pass that is undecided may be extended: a failure that is not certain yet gets the same time, else the search is
+	// biased to fewer agents.
+	longest := time.Duration(float64(end.Sub(f.WindowBegin)) * max(1, p.Extend))
+	return min(f.WindowBegin.Add(longest), timeout)
 }
