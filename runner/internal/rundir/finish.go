@@ -68,15 +68,20 @@ func (d *Dir) writePowerTable(evidencePath string) error {
 	}
 	w := parquet.NewGenericWriter[PowerRow](f, parquet.Compression(&zstd.Codec{}))
 	var rows []PowerRow
+	var decoder wire.Decoder
+	var b power.Batch
 	err = readBatches(evidencePath, func(r Received) error {
-		b, err := wire.Decode(r.Payload)
-		if err != nil {
-			return fmt.Errorf("power batch %d of %s: %w", r.Sequence, evidencePath, err)
+		// A batch that does not decode is evidence that the result warns about; the table goes on without it.
+		if decoder.Decode(&b, r.Payload) != nil {
+			return nil
 		}
-		rows = appendRows(rows[:0], b)
-		_, err = w.Write(rows)
+		rows = appendRows(rows[:0], &b)
+		_, err := w.Write(rows)
 		return err
 	})
+	if errors.Is(err, errTorn) { // as far as it goes
+		err = nil
+	}
 	return seal(f, path, errors.Join(err, w.Close()))
 }
 
