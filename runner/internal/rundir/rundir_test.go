@@ -272,3 +272,20 @@ func FuzzReadBatches(f *testing.F) {
 		}
 	})
 }
+
+func TestFinishWithDamagedEvidence(t *testing.T) {
+	d, path := create(t)
+	_, good := batch(t, "h", 1)
+	for i, payload := range [][]byte{good, []byte("not a batch"), good} {
+		if err := d.AppendBatch("h", Received{Sequence: uint64(i), Payload: payload}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Finish(nil); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := parquet.ReadFile[PowerRow](filepath.Join(path, "power", "h.parquet"))
+	if err != nil || len(rows) != 20 {
+		t.Errorf("%d rows of the two good batches, %v, want 20", len(rows), err)
+	}
+}
