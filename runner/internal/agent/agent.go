@@ -114,23 +114,10 @@ func (a *agent) record(p trajectory.Play, play, k int, sent bool, due clock.Stam
 
 // until waits for due and prepares the lane shortly before. It reports false if ctx ended first.
 func (a *agent) until(ctx context.Context, due clock.Stamp) bool {
-	if !sleep(ctx, due.Sub(a.now())-prepareLead) {
+	if !clock.Sleep(ctx, due.Sub(a.now())-prepareLead) {
 		return false
 	}
 	// A failed Prepare is not the request's failure yet: Send tries once more and then says so.
 	_ = a.lane.Prepare(ctx)
-	return sleep(ctx, due.Sub(a.now()))
-}
-
-// sleep waits for d, if positive, and reports whether ctx is still alive. Cancellation wins over a timer that is ready too.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-ctx.Done():
-		case <-t.C:
-		}
-	}
-	return ctx.Err() == nil
+	return clock.Sleep(ctx, due.Sub(a.now()))
 }

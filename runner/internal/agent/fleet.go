@@ -49,7 +49,7 @@ func (f *Fleet) Resize(ctx, lifetime context.Context, n int) (full clock.Stamp, 
 		f.mu.Unlock()
 		switch {
 		case missing > 0:
-			if !sleep(ctx, time.Until(due)) {
+			if !clock.Sleep(ctx, time.Until(due)) {
 				return 0, fmt.Errorf("grow the fleet to %d agents: %w", n, context.Cause(ctx))
 			}
 			f.spawn(lifetime)

@@ -41,7 +41,7 @@ func (l lane) Prepare(context.Context) error {
 
 func (l lane) Send(ctx context.Context, p trajectory.Play, turn int) bench.Reply {
 	r := bench.Reply{WriteBegin: clock.At(time.Now())}
-	if !sleep(ctx, l.took) {
+	if !clock.Sleep(ctx, l.took) {
 		r.Failure = bench.Cancelled
 	} else if l.bad != nil && l.bad(p, turn) {
 		r.Failure = bench.FailStatus

@@ -50,7 +50,7 @@ func (p *phase) run(ctx context.Context) bench.EndReason {
 	p.facts.WindowBegin = bench.WindowBegins(p.facts, profile)
 	for now := p.Clock.Now(); now < p.facts.WindowBegin; now = p.Clock.Now() {
 		p.watch("settling", p.facts.WindowBegin.Sub(now))
-		if !sleep(limit, min(p.tick(), p.facts.WindowBegin.Sub(now))) {
+		if !clock.Sleep(limit, min(p.tick(), p.facts.WindowBegin.Sub(now))) {
 			p.facts.WindowBegin = 0
 			return reasonOf(ctx)
 		}
@@ -92,7 +92,7 @@ func (p *phase) window(ctx context.Context) (reason bench.EndReason) {
 	profile := p.Experiment.Profile
 	var stopped, judged clock.Stamp // when the stop rule was first met, and the verdicts last looked at
 	for reason == "" {
-		alive := sleep(ctx, p.tick())
+		alive := clock.Sleep(ctx, p.tick())
 		now := p.Clock.Now()
 		p.facts.WindowEnd = now
 		p.count(now)
@@ -205,7 +205,7 @@ func (p *phase) drain(ctx context.Context) {
 	}
 	for len(p.unfinished()) > 0 {
 		p.watch("draining", 0)
-		if !sleep(ctx, p.tick()) {
+		if !clock.Sleep(ctx, p.tick()) {
 			return
 		}
 	}

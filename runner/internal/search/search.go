@@ -48,7 +48,7 @@ func (s *Search) Run(ctx context.Context) error {
 	if err == nil || errors.Is(err, ErrInvalid) {
 		// A sensor that averages still shows the load for a while: not the idle power of the system.
 		r.tell(Progress{Stage: "cooling down"})
-		sleep(ctx, min(s.Experiment.Power.Idle/2, longestCool))
+		clock.Sleep(ctx, min(s.Experiment.Power.Idle/2, longestCool))
 		err = errors.Join(err, r.idle(ctx, "idle after", func(m *rundir.Manifest, sp rundir.Span) { m.IdleAfter = &sp }))
 	}
 	return errors.Join(err, s.conclude(ctx, err))
@@ -116,7 +116,7 @@ func (r *running) idle(ctx context.Context, stage string, note func(*rundir.Mani
 	sp.End = sp.Begin.Add(d)
 	for now := sp.Begin; now < sp.End; now = r.Clock.Now() {
 		r.tell(Progress{Stage: stage, Left: sp.End.Sub(now)})
-		if !sleep(ctx, min(time.Second, sp.End.Sub(now))) {
+		if !clock.Sleep(ctx, min(time.Second, sp.End.Sub(now))) {
 			return fmt.Errorf("measure %s: %w", stage, context.Cause(ctx))
 		}
 	}
@@ -125,15 +125,4 @@ func (r *running) idle(ctx context.Context, stage string, note func(*rundir.Mani
 	}
 	r.Power.Await(ctx, sp.End, powerWait)
 	return nil
-}
-
-// sleep waits for d and reports whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-	return ctx.Err() == nil
 }
