@@ -4,7 +4,7 @@
 //	requests/phase-0003.parquet    one row per turn; closed and fsynced when the phase ends
 //	power/<host>.batches.zst       power batches exactly as received: the evidence
 //	power/<host>.parquet           the same samples as a table
-//	config/                        experiment file, tiers, assignment
+//	config/                        experiment as asked for, assignment of trajectories to agents
 //	result.json report.html        derived, written last; "complete" in run.json is the marker
 //
 // A crash costs at most the phase in flight and the last second of power.
