@@ -154,7 +154,7 @@ func (p *phase) close(ctx context.Context) (bench.Phase, error) {
 	p.drain(ctx)
 	p.facts.End = p.Clock.Now()
 	p.facts.Client = p.cost.since()
-	records := slices.Concat(p.log.snapshot(), p.unfinished())
+	records := slices.Concat(p.log.take(), p.unfinished())
 	if err := p.Dir.WritePhase(p.facts.Index, records); err != nil {
 		return bench.Phase{}, err
 	}

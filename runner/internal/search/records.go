@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"sync"
 
 	"agentwatt/runner/internal/bench"
@@ -13,6 +14,7 @@ type log struct {
 	phase   int
 	begin   clock.Stamp // of the phase
 	records []bench.Record
+	taken   int // records that are in the file of the phase before
 }
 
 // add is the fleet's Emit.
@@ -26,11 +28,21 @@ func (l *log) add(r bench.Record) {
 	l.records = append(l.records, r)
 }
 
-// start begins a phase and forgets the records of the one before.
+// start begins a phase and forgets the records that were taken. What ended since then goes into the new phase's file, so
+// that every request is in some file.
 func (l *log) start(phase int, begin clock.Stamp) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.phase, l.begin, l.records = phase, begin, nil
+	l.phase, l.begin = phase, begin
+	l.records, l.taken = slices.Clone(l.records[l.taken:]), 0
+}
+
+// take returns the records of the phase, which are about to be written.
+func (l *log) take() []bench.Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.taken = len(l.records)
+	return l.records[:l.taken:l.taken]
 }
 
 // snapshot returns the records so far. The slice is only appended to by others and must not be changed.

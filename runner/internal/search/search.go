@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"agentwatt/runner/internal/agent"
@@ -35,7 +36,10 @@ const powerWait = 10 * time.Second
 // directory in each case; the manifest's outcome says how it ended.
 func (s *Search) Run(ctx context.Context) error {
 	lifetime, stop := context.WithCancel(ctx)
+	var anchors sync.WaitGroup
+	defer anchors.Wait()
 	defer stop()
+	anchors.Go(func() { s.keepAnchors(lifetime) })
 	r := &running{Search: s, lifetime: lifetime}
 	r.fleet = &agent.Fleet{Plan: s.Plan, Open: s.Open, Limit: s.Limit, Now: s.Clock.Now, Spawn: s.Experiment.Profile.Spawn, Emit: r.log.add}
 
@@ -95,6 +99,17 @@ func (s *Search) conclude(ctx context.Context, err error) error {
 // anchor ties the process's clock to the wall clock now.
 func (s *Search) anchor() rundir.Anchor {
 	return rundir.Anchor{Stamp: s.Clock.Now(), Wall: clock.Stamp(time.Now().UnixNano()), Error: int64(s.Clock.Error())}
+}
+
+// keepAnchors ties the clocks together at the start and every minute until ctx ends (METHOD 3); phases do at their edges.
+// A manifest that cannot be written stops the next phase, so that is not reported here.
+func (s *Search) keepAnchors(ctx context.Context) {
+	for {
+		_ = s.Dir.Update(func(m *rundir.Manifest) { m.Anchors = append(m.Anchors, s.anchor()) })
+		if !clock.Sleep(ctx, time.Minute) {
+			return
+		}
+	}
 }
 
 // running is the state of a search under way.
