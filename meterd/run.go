@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
@@ -125,6 +126,9 @@ func serveBus(ctx context.Context, conf busConf, log *slog.Logger) (*bus.Server,
 	server, err := bus.Serve(context.WithoutCancel(ctx), bus.ServerOptions{
 		Listen: conf.Listen, Dir: conf.Dir, MaxBytes: int64(conf.MaxBytes), MaxAge: time.Duration(conf.MaxAge), Log: log,
 	})
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fault.Hint(err, "give meterd a directory that it may write to: --dir, or bus.dir in its configuration")
+	}
 	if err != nil {
 		return nil, fault.Hint(err, "if another meterd runs here, stop it, or give this one a --listen and a --dir of its own")
 	}
