@@ -17,6 +17,8 @@ type Lane interface {
 	Prepare(ctx context.Context) error
 	// Send plays one turn and drains the whole answer. Failures are in the reply.
 	Send(ctx context.Context, play trajectory.Play, turn int) bench.Reply
+	// Answering returns when the first byte of the answer under way came; zero: not yet. It is called from other goroutines.
+	Answering() clock.Stamp
 	Close() error
 }
 

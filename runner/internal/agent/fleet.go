@@ -130,7 +130,8 @@ func (f *Fleet) leave(s *slot, next int) bool {
 	return true
 }
 
-// InFlight returns what is known of the requests under way: WriteBegin is when each was handed to its lane.
+// InFlight returns what is known of the requests under way: WriteBegin is when each was handed to its lane, FirstByte when
+// its answer began to come.
 func (f *Fleet) InFlight() []bench.Record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +141,9 @@ func (f *Fleet) InFlight() []bench.Record {
 			continue
 		}
 		if r := s.agent.flight.Load(); r != nil {
-			out = append(out, *r)
+			rec := *r
+			rec.FirstByte = s.agent.lane.Answering()
+			out = append(out, rec)
 		}
 	}
 	return out

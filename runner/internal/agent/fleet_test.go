@@ -50,6 +50,8 @@ func (l lane) Send(ctx context.Context, p trajectory.Play, turn int) bench.Reply
 	return r
 }
 
+func (l lane) Answering() clock.Stamp { return 0 }
+
 func (l lane) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

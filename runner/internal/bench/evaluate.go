@@ -193,7 +193,7 @@ func (e *evaluation) failureCertain(t Tier, p Profile) bool {
 		switch {
 		case r.Failure != InFlight && r.Done <= e.window.End:
 			tally.Add(*r)
-		case r.Failure == InFlight && r.FirstOutput == 0:
+		case r.Failure == InFlight && r.FirstByte == 0:
 			waiting = append(waiting, r.Start())
 		}
 	}

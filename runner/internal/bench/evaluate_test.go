@@ -161,6 +161,14 @@ func TestEvaluateInFlight(t *testing.T) {
 	if p.Failures[InFlight] != 20 || p.Requests != 180 || p.Metrics["ttft"].N != 160 {
 		t.Errorf("counted: %v of %d, ttft of %d", p.Failures, p.Requests, p.Metrics["ttft"].N)
 	}
+	// Once an answer has begun to come it is no endless wait, however long it takes.
+	for i := range records[160:] {
+		records[160+i].FirstByte = at(101)
+	}
+	p = Evaluate(f, records, []Tier{testTier}, testProfile)
+	if got := p.Verdicts[0]; got.Outcome != Unjudged || got.Observed[1].N != 160 || got.Observed[1].Value != 1 {
+		t.Errorf("in flight and answering: %+v", got)
+	}
 	// With a first token its wait is known and its speed is not.
 	records = load(8, 1, 80)
 	for i := range 20 {

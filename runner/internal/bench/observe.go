@@ -48,14 +48,15 @@ func (e *evaluation) values(m Metric, patience float64) ([]float64, []play) {
 }
 
 // value returns a request's value of a metric. A request in flight when the phase was closed is a violation if it has
-// waited longer than patience for its first output. Else what is already known of it counts, and for the rest it is
-// excluded. Patience 0 has no limit.
+// waited longer than patience and nothing of its answer has come. Else what is already known of it counts, and for the rest
+// it is excluded: that an answer has begun says neither when its first output came nor how fast it is. Patience 0 has no
+// limit.
 func (e *evaluation) value(m Metric, r *Record, patience float64) (v float64, ok bool) {
 	if r.Failure != InFlight || m == Lag {
 		return m.of(r)
 	}
 	if r.FirstOutput == 0 {
-		late := patience > 0 && e.facts.End.Sub(r.Start()).Seconds() > patience
+		late := r.FirstByte == 0 && patience > 0 && e.facts.End.Sub(r.Start()).Seconds() > patience
 		return m.Worst(), late
 	}
 	if !m.wait() || m == TTFTAnswer && r.FirstAnswer == 0 {

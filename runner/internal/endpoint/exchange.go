@@ -28,6 +28,7 @@ type exchange struct {
 	err, writeErr              error
 
 	now      func() clock.Stamp
+	began    *atomic.Int64 // where the first body byte is told: Lane.answering
 	limits   Timeouts
 	lastRead clock.Stamp
 	writing  atomic.Bool // the rest of the request is still being written
@@ -37,7 +38,7 @@ type exchange struct {
 // exchange writes the request and reads the response into got. It does not look into the body.
 // The connection is kept for the next request if that is possible, else closed.
 func (l *Lane) exchange(ctx context.Context, req request, got *capture) *exchange {
-	x := &exchange{now: l.c.opt.Clock.Now, limits: l.c.opt.Timeouts}
+	x := &exchange{now: l.c.opt.Clock.Now, began: &l.answering, limits: l.c.opt.Timeouts}
 	conn := l.conn
 	// Cancelling closes the socket at once: it ends reads and writes whatever their deadline is.
 	stop := context.AfterFunc(ctx, conn.abort)
@@ -149,6 +150,7 @@ func (x *exchange) read(conn *conn, got *capture) error {
 				return nil
 			case !inBody && len(got.marks) > 0:
 				inBody = true
+				x.began.Store(int64(got.firstByte()))
 				x.arm(conn, true)
 			}
 		}

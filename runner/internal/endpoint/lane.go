@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"agentwatt/runner/internal/bench"
 	"agentwatt/runner/internal/trajectory"
+	"agentwatt/shared/clock"
 )
 
 // Lane is one agent's way to the endpoint: one request after the other on a connection that persists between them.
@@ -16,7 +18,13 @@ type Lane struct {
 	c    *Client
 	conn *conn // nil: none
 	lead []byte
+
+	answering atomic.Int64 // stamp of the first body byte of the request under way; 0: none yet
 }
+
+// Answering returns when the first byte of the answer under way came; zero while it is waited for, and between requests.
+// Unlike the other methods it may be called from any goroutine.
+func (l *Lane) Answering() clock.Stamp { return clock.Stamp(l.answering.Load()) }
 
 // Prepare makes the connection ready before the next request is due, outside its time: it dials where there is none,
 // and again where the server closed it or is about to. An open connection costs one system call.
@@ -51,6 +59,7 @@ func (l *Lane) send(ctx context.Context, play trajectory.Play, turn int, exact b
 		l.c.fail(ctx, &r, connectFailure(err), err.Error())
 		return r
 	}
+	defer l.answering.Store(0)
 	got := l.c.slabs.Get().(*capture)
 	defer l.c.slabs.Put(got)
 	got.reset()

@@ -100,7 +100,7 @@ func (p *phase) window(ctx context.Context) (reason bench.EndReason) {
 		switch {
 		case !alive:
 			return bench.EndInterrupted
-		case p.tally.FailureCertain(p.facts, profile, now, nil):
+		case p.tally.FailureCertain(p.facts, profile, now, p.waiting()):
 			return bench.EndCertain
 		case bench.StopRule(profile, p.facts.WindowBegin, now, completed):
 			if stopped == 0 {
@@ -217,16 +217,21 @@ func (p *phase) unfinished() (out []bench.Record) {
 	for _, r := range p.fleet.InFlight() {
 		if w.Holds(r) {
 			r.Phase, r.Failure = p.facts.Index, bench.InFlight
-			if p.facts.Reason == bench.EndCertain {
-				// Not drained, and whether it still waits for its first output or is long being answered is not known before
-				// its end. For tiers that did not ask for this phase's end it must not count as a wait without end.
-				r.Failure, r.Detail = bench.Cancelled, "under way when the phase ended early"
-			}
 			r.Prompt, r.Cached, r.Output, r.Reasoning = bench.Unknown, bench.Unknown, bench.Unknown, bench.Unknown
 			out = append(out, r)
 		}
 	}
 	return out
+}
+
+// waiting returns when the requests of the window began whose answer has not begun to come.
+func (p *phase) waiting() (begun []clock.Stamp) {
+	for _, r := range p.unfinished() {
+		if r.FirstByte == 0 {
+			begun = append(begun, r.WriteBegin)
+		}
+	}
+	return begun
 }
 
 // watch tells the progress of the phase, at most once a second.
