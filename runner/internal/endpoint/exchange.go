@@ -28,7 +28,7 @@ type exchange struct {
 	err, writeErr              error
 
 	now      func() clock.Stamp
-	began    *atomic.Int64 // where the first body byte is told: Lane.answering
+	began    atomic.Int64 // stamp of the first body byte, for Lane.Answering; 0: not yet
 	limits   Timeouts
 	lastRead clock.Stamp
 	writing  atomic.Bool // the rest of the request is still being written
@@ -38,7 +38,8 @@ type exchange struct {
 // exchange writes the request and reads the response into got. It does not look into the body.
 // The connection is kept for the next request if that is possible, else closed.
 func (l *Lane) exchange(ctx context.Context, req request, got *capture) *exchange {
-	x := &exchange{now: l.c.opt.Clock.Now, began: &l.answering, limits: l.c.opt.Timeouts}
+	x := &exchange{now: l.c.opt.Clock.Now, limits: l.c.opt.Timeouts}
+	l.current.Store(x)
 	conn := l.conn
 	// Cancelling closes the socket at once: it ends reads and writes whatever their deadline is.
 	stop := context.AfterFunc(ctx, conn.abort)

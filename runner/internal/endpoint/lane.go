@@ -19,12 +19,17 @@ type Lane struct {
 	conn *conn // nil: none
 	lead []byte
 
-	answering atomic.Int64 // stamp of the first body byte of the request under way; 0: none yet
+	current atomic.Pointer[exchange] // the request under way; nil: none
 }
 
 // Answering returns when the first byte of the answer under way came; zero while it is waited for, and between requests.
 // Unlike the other methods it may be called from any goroutine.
-func (l *Lane) Answering() clock.Stamp { return clock.Stamp(l.answering.Load()) }
+func (l *Lane) Answering() clock.Stamp {
+	if x := l.current.Load(); x != nil {
+		return clock.Stamp(x.began.Load())
+	}
+	return 0
+}
 
 // Prepare makes the connection ready before the next request is due, outside its time: it dials where there is none,
 // and again where the server closed it or is about to. An open connection costs one system call.
@@ -59,7 +64,7 @@ func (l *Lane) send(ctx context.Context, play trajectory.Play, turn int, exact b
 		l.c.fail(ctx, &r, connectFailure(err), err.Error())
 		return r
 	}
-	defer l.answering.Store(0)
+	defer l.current.Store(nil)
 	got := l.c.slabs.Get().(*capture)
 	defer l.c.slabs.Put(got)
 	got.reset()
