@@ -117,7 +117,10 @@ func phaseLine(p bench.Phase, simulated bool) string {
 	}
 	for _, s := range p.Power {
 		if s.Valid {
-			fmt.Fprintf(&b, "  %s @%s", s.Mean, s.Scope)
+			fmt.Fprintf(&b, "  %s ± %.1f %% @%s", s.Mean, 100*s.Uncertainty.Expanded(), s.Scope)
+			if s.Coverage < 1 {
+				fmt.Fprintf(&b, ", coverage %.2f %%", 100*s.Coverage)
+			}
 		} else {
 			fmt.Fprintf(&b, "  power @%s invalid", s.Scope)
 		}

@@ -34,6 +34,11 @@ func phaseText(b *bytes.Buffer, r bench.Result) {
 	if strings.Contains(table, "?") {
 		b.WriteString("  ? undecided: the 95 % interval straddles the limit\n")
 	}
+	for _, s := range scopes {
+		if doubt := wattsDoubt(r, s); doubt != "" {
+			wrap(b, "  ", doubt)
+		}
+	}
 	if tight {
 		wrap(b, "  ", "P pass, F fail, ! invalid, - not judged; "+tierNumbers(r.Run.Tiers))
 	}
@@ -103,6 +108,23 @@ func phaseLine(p bench.Phase, scopes []power.Scope, tight bool) []string {
 		cells = append(cells, cell)
 	}
 	return cells
+}
+
+// wattsDoubt says what the watts of a scope in the table are worth: the worst of its phases. Empty if none has watts.
+func wattsDoubt(r bench.Result, scope power.Scope) string {
+	valid, least, most := 0, 1.0, 0.0
+	for _, p := range r.Phases {
+		for _, s := range p.Power {
+			if s.Scope == scope && s.Valid {
+				valid++
+				least, most = min(least, s.Coverage), max(most, s.Uncertainty.Expanded())
+			}
+		}
+	}
+	if valid == 0 {
+		return ""
+	}
+	return fmt.Sprintf("mean W @%s: each within ± %s (k = 2), coverage %s or more", scope, percent(most), coverage(least))
 }
 
 // plain writes a percentile of a phase whose unit stands in the column's head; "-" if there is none.
