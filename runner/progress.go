@@ -94,7 +94,7 @@ func progressLine(p search.Progress) string {
 		add("P95 TTFT %s", p.TTFT.Round(time.Millisecond))
 	}
 	if p.Power > 0 {
-		add("%s @%s", p.Power, p.PowerScope)
+		add("about %s @%s", p.Power, p.PowerScope) // a display, without coverage: it may not look like a figure
 	}
 	if p.Left > 0 {
 		add("%s left", p.Left.Round(time.Second))
