@@ -37,6 +37,9 @@ const pure = `^(net|os|log|log/slog|os/signal|net/http|syscall|math/rand)($|/htt
 var only = []struct{ match, dir string }{
 	{`^github.com/nats-io/`, "shared/bus"},
 	{`^github.com/NVIDIA/go-nvml`, "meterd/internal/nvml"},
+	{`^github.com/bougou/go-ipmi`, "meterd/internal/ipmi"},
+	{`^github.com/gosnmp/`, "meterd/internal/snmp"},
+	{`^github.com/stmcginnis/gofish`, "meterd/internal/redfish"},
 	{`^github.com/parquet-go/`, "runner/internal/rundir"},
 	{`^google.golang.org/protobuf`, "shared/wire"},
 }
@@ -108,7 +111,7 @@ func broken(path, imported string) (msgs []string) {
 			msgs = append(msgs, "only "+o.dir+" imports "+imported)
 		}
 	}
-	source := regexp.MustCompile(`^meterd/internal/(nvml|amdsmi|rapl|hwmon|ipmi|snmp|redfish|simulated)/`)
+	source := regexp.MustCompile(`^meterd/internal/(nvml|amdsmi|amdgpu|rapl|hwmon|ipmi|snmp|redfish|simulated)/`)
 	if m := source.FindStringSubmatch(path); m != nil {
 		if o := source.FindStringSubmatch(strings.TrimPrefix(imported, "agentwatt/") + "/"); o != nil && o[1] != m[1] {
 			msgs = append(msgs, "a source may not import another: "+imported)

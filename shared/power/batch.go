@@ -39,4 +39,14 @@ type Batch struct {
 	Clock   clock.State // the host's kernel clock when the batch was closed
 	Meters  []Meter     //
 	Samples []Sample    // grouped by meter after decoding, each group in reading order
+	Notes   []Note      // what else the source has to say, in order of time
+}
+
+// Note is a fact beside the samples that helps to judge them: a power limit or clock in force, an event, what was measured
+// of a sensor. It never carries power or energy: those are samples.
+type Note struct {
+	Time   clock.Stamp // when it was read, or when it happened
+	Device string      // the Device of the meters that it is about; empty: the whole source
+	Key    string      // what it is, in lower case with its unit at the end, e.g. "power_limit_watts", "throttle_reasons"
+	Value  string      // for machines and people: a number without unit, or a word
 }

@@ -24,6 +24,14 @@ type Source interface {
 	Close() error
 }
 
+// Noter is a source that has more to say than samples: context in force (power limits, clocks), events (a reset, a device
+// that came back), what it found out about a device.
+type Noter interface {
+	// Notes appends what the last Read came upon, each note once, and returns the extended slice. It is called after each
+	// Read, by the same goroutine, and does not touch the hardware. In steady state it appends nothing and allocates nothing.
+	Notes(dst []power.Note) []power.Note
+}
+
 // ErrUnavailable is wrapped by every Open of a source whose hardware, driver or permission is missing on this host.
 var ErrUnavailable = errors.New("not available")
 
