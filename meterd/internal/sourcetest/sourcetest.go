@@ -11,9 +11,6 @@ package sourcetest
 import (
 	"context"
 	"errors"
-	"os"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -78,10 +75,9 @@ func Run(t *testing.T, c Case) {
 // that is there to test a source sets it, so that a skip cannot hide a source that stopped working.
 func RequireOrSkip(t testing.TB, name string, err error) {
 	t.Helper()
-	required := slices.Contains(strings.Split(os.Getenv("METER_REQUIRE"), ","), name)
 	switch {
 	case err == nil:
-	case errors.Is(err, sampler.ErrUnavailable) && !required:
+	case errors.Is(err, sampler.ErrUnavailable) && !Required(name):
 		t.Skipf("no %s on this host: %v (METER_REQUIRE=%s makes this fatal)", name, err, name)
 	default:
 		t.Fatalf("open %s: %v", name, err)
