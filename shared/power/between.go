@@ -31,7 +31,7 @@ func Between(m Meter, samples []Sample, begin, end clock.Stamp) Use {
 // Nothing is extrapolated: what lies outside the fresh values or in a gap between them is uncovered. A gap is more than
 // max(3 periods, 0.5 s) between fresh values; see NewSeries for what is fresh.
 func (s *Series) Between(begin, end clock.Stamp) Use {
-	u := Use{Meter: s.meter, Begin: begin, End: end}
+	u := Use{Meter: s.claims, Begin: begin, End: end}
 	if s.problem != "" {
 		return u.doubt(BadMeter, "%s", s.problem)
 	}

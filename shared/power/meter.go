@@ -72,6 +72,11 @@ type Meter struct {
 	Model     string        `json:"model,omitempty"`       // meters of one model share their gain error, e.g. "nvml/GH100/energy"
 	Simulated bool          `json:"simulated,omitempty"`   // no hardware behind it; everything it touches says SIMULATED
 
+	// What the meter reads where a million is true, as a calibration of this very device found: Between divides by it. 0: it was
+	// not calibrated, and nothing is corrected. Accuracy is then that of the calibration, and Calibration names the record.
+	GainPPM     int64  `json:"gain_ppm,omitempty"`
+	Calibration string `json:"calibration,omitempty"` // e.g. "2026-11-20 against pdu-a/inlet-1, until 2027-11-20"
+
 	// Where the properties above come from.
 	PeriodFrom    Origin `json:"period_from"`
 	AveragingFrom Origin `json:"averaging_from"`

@@ -13,7 +13,8 @@ import (
 // Series is one meter's samples made ready for questions: re-reads removed, counters unwrapped, energy summed up. Build it
 // once per meter and ask it for as many intervals as there are. It is not changed after NewSeries and safe for concurrent use.
 type Series struct {
-	meter   Meter
+	meter   Meter  // with its calibration worked into the scale
+	claims  Meter  // as declared
 	problem string // why the meter's declaration makes no sense; empty: it does
 	period  int64  // between fresh values, declared or inferred, in µs; 0: every read is fresh
 	limit   int64  // more than this between fresh values is a gap, in µs
@@ -67,7 +68,7 @@ const (
 // Of a counter it does not: a counter must move while the device draws power, and one that stands still is frozen, or its
 // device draws nothing that could be told from that.
 func NewSeries(m Meter, samples []Sample) *Series {
-	s := &Series{meter: m, problem: m.problem()}
+	s := &Series{meter: m.corrected(), claims: m, problem: cmp.Or(m.problem(), m.corrected().problem())}
 	if s.problem != "" {
 		return s
 	}
@@ -103,6 +104,8 @@ func (m Meter) problem() string {
 		return fmt.Sprintf("scale %d/%d is not usable", m.Scale.Num, m.Scale.Den)
 	case m.Quantity == Mean && m.Averaging <= 0:
 		return "a mean without its window"
+	case m.GainPPM < 0 || m.GainPPM > 0 && (m.GainPPM < leastGain || m.GainPPM > mostGain):
+		return fmt.Sprintf("a gain of %d ppm is not that of a meter", m.GainPPM)
 	case m.Wrap < 0 || m.Limit < 0 || math.IsNaN(m.Accuracy) || math.IsInf(m.Accuracy, 0):
 		return "a negative wrap or limit, or an accuracy that is not a number"
 	}

@@ -15,6 +15,14 @@ func checkBatch(b *power.Batch) error {
 	if len(b.Samples) > MaxSamples {
 		return fmt.Errorf("%d samples, limit %d", len(b.Samples), MaxSamples)
 	}
+	if len(b.Notes) > MaxNotes {
+		return fmt.Errorf("%d notes, limit %d", len(b.Notes), MaxNotes)
+	}
+	for i := range b.Notes {
+		if err := checkNote(&b.Notes[i]); err != nil {
+			return fmt.Errorf("note %d: %w", i, err)
+		}
+	}
 	for _, t := range [...]struct{ what, s string }{
 		{"host", b.Host}, {"boot", b.Boot}, {"run", b.Run}, {"source", b.Source},
 	} {
@@ -25,10 +33,23 @@ func checkBatch(b *power.Batch) error {
 	return nil
 }
 
+// checkNote reports what of a note cannot be encoded.
+func checkNote(n *power.Note) error {
+	if uint64(n.Time+maxNanos) > 2*maxNanos {
+		return fmt.Errorf("time %d: out of range", n.Time)
+	}
+	for _, t := range [...]struct{ what, s string }{{"device", n.Device}, {"key", n.Key}, {"value", n.Value}} {
+		if err := checkText(t.what, t.s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkMeter reports what of a meter cannot be encoded.
 func checkMeter(m *power.Meter) error {
 	for _, t := range [...]struct{ what, s string }{
-		{"id", m.ID}, {"device", m.Device}, {"name", m.Name}, {"scope", string(m.Scope)}, {"model", m.Model},
+		{"id", m.ID}, {"device", m.Device}, {"name", m.Name}, {"scope", string(m.Scope)}, {"model", m.Model}, {"calibration", m.Calibration},
 	} {
 		if err := checkText(t.what, t.s); err != nil {
 			return err

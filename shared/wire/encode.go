@@ -55,7 +55,12 @@ func (e *Encoder) Encode(dst []byte, b *power.Batch) ([]byte, error) {
 		dst = appendMessage(dst, batchClock, e.body)
 	}
 	dst = appendInt(dst, batchOrigin, e.samples.origin)
-	return e.appendSeries(dst, b.Meters), nil
+	dst = e.appendSeries(dst, b.Meters)
+	for i := range b.Notes {
+		e.body = appendNote(e.body[:0], &b.Notes[i])
+		dst = appendMessage(dst, batchNotes, e.body)
+	}
+	return dst, nil
 }
 
 // appendSeries appends one Series per meter, each after the device and kind that it is the first to name.
@@ -141,7 +146,17 @@ func appendKind(dst []byte, k *kind) []byte {
 	dst = appendUint(dst, kindPeriodFrom, uint64(m.PeriodFrom))
 	dst = appendUint(dst, kindAveragingFrom, uint64(m.AveragingFrom))
 	dst = appendUint(dst, kindDelayFrom, uint64(m.DelayFrom))
-	return appendUint(dst, kindAccuracyFrom, uint64(m.AccuracyFrom))
+	dst = appendUint(dst, kindAccuracyFrom, uint64(m.AccuracyFrom))
+	dst = appendInt(dst, kindGainPPM, m.GainPPM)
+	return appendText(dst, kindCalibration, m.Calibration)
+}
+
+func appendNote(dst []byte, n *power.Note) []byte {
+	us, _ := micros(int64(n.Time))
+	dst = appendInt(dst, noteTime, us)
+	dst = appendText(dst, noteDevice, n.Device)
+	dst = appendText(dst, noteKey, n.Key)
+	return appendText(dst, noteValue, n.Value)
 }
 
 // The append functions below leave out a field whose value is the default, as proto3 does.

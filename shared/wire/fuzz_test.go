@@ -66,6 +66,9 @@ func FuzzRoundTrip(f *testing.F) {
 				b.Samples = append(b.Samples, s)
 			}
 		}
+		for range n.next() & 3 {
+			b.Notes = append(b.Notes, power.Note{Time: clock.Stamp(n.next() % maxMicros * 1000), Device: text, Key: text, Value: "v"})
+		}
 		if diff := cmp.Diff(b, decoded(t, b), cmpopts.EquateNaNs()); diff != "" {
 			t.Fatalf("(-encoded +decoded):\n%s", diff)
 		}

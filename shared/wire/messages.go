@@ -15,6 +15,7 @@ import (
 type counter struct {
 	version                uint64
 	devices, kinds, series int
+	notes                  int
 }
 
 func (c *counter) field(f field) (err error) {
@@ -27,6 +28,8 @@ func (c *counter) field(f field) (err error) {
 		c.kinds++
 	case batchSeries:
 		c.series++
+	case batchNotes:
+		c.notes++
 	}
 	return err
 }
@@ -39,6 +42,8 @@ func (c *counter) check() error {
 		return fmt.Errorf("version %d is newer than %d, the newest known here", c.version, Version)
 	case max(c.devices, c.kinds, c.series) > MaxMeters:
 		return fmt.Errorf("%d meters, %d devices, %d kinds: limit %d each", c.series, c.devices, c.kinds, MaxMeters)
+	case c.notes > MaxNotes:
+		return fmt.Errorf("%d notes, limit %d", c.notes, MaxNotes)
 	}
 	return nil
 }
@@ -72,6 +77,30 @@ func (d *Decoder) field(f field) (err error) {
 	case batchSeries:
 		d.series = append(d.series, series{})
 		err = f.message("series", &d.series[len(d.series)-1])
+	case batchNotes:
+		b.Notes = append(b.Notes, power.Note{})
+		err = f.message("note", (*note)(&b.Notes[len(b.Notes)-1]))
+	}
+	return err
+}
+
+// note reads the message Note.
+type note power.Note
+
+func (n *note) field(f field) (err error) {
+	switch f.number {
+	case noteTime:
+		var us int64
+		if us, err = f.int(); err == nil && !inMicros(us) {
+			err = fmt.Errorf("note: time %d us: out of range", us)
+		}
+		n.Time = clock.Stamp(us * 1000)
+	case noteDevice:
+		n.Device, err = f.text("device")
+	case noteKey:
+		n.Key, err = f.text("key")
+	case noteValue:
+		n.Value, err = f.text("value")
 	}
 	return err
 }
@@ -140,6 +169,10 @@ func (k *kind) field(f field) (err error) {
 		err = f.enum("delay_from", (*uint8)(&m.DelayFrom), uint8(power.Measured))
 	case kindAccuracyFrom:
 		err = f.enum("accuracy_from", (*uint8)(&m.AccuracyFrom), uint8(power.Measured))
+	case kindGainPPM:
+		err = set(f, &m.GainPPM)
+	case kindCalibration:
+		m.Calibration, err = f.text("calibration")
 	}
 	return err
 }

@@ -141,6 +141,11 @@ func batchFrom(m protoreflect.Message) *power.Batch {
 			b.Samples = append(b.Samples, sample)
 		}
 	}
+	for _, n := range r.list("notes") {
+		b.Notes = append(b.Notes, power.Note{
+			Time: clock.Stamp(n.int("time_micros") * 1000), Device: n.text("device"), Key: n.text("key"), Value: n.text("value"),
+		})
+	}
 	return b
 }
 
@@ -152,6 +157,7 @@ func meterFrom(s reader, device string, k reader) power.Meter {
 		Model: k.text("model"), Simulated: k.get("simulated").Bool(),
 		PeriodFrom: power.Origin(k.enum("period_from")), AveragingFrom: power.Origin(k.enum("averaging_from")),
 		DelayFrom: power.Origin(k.enum("delay_from")), AccuracyFrom: power.Origin(k.enum("accuracy_from")),
+		GainPPM: k.int("gain_ppm"), Calibration: k.text("calibration"),
 	}
 	*(*int64)(&m.Period), *(*int64)(&m.Averaging) = k.int("period_nanos"), k.int("averaging_nanos")
 	*(*int64)(&m.Delay) = k.int("delay_nanos")

@@ -20,6 +20,7 @@ const (
 	MaxMeters  = 4096    // meters in a batch
 	MaxSamples = 1 << 20 // samples in a batch
 	MaxText    = 4096    // bytes in any one text
+	MaxNotes   = 4096    // notes in a batch
 
 	// maxMadeID bounds an id made from a kind and a device, which costs the sender almost nothing.
 	maxMadeID = 256
@@ -39,6 +40,12 @@ const (
 	batchDevices = 10
 	batchKinds   = 11
 	batchSeries  = 12
+	batchNotes   = 13
+
+	noteTime   = 1
+	noteDevice = 2
+	noteKey    = 3
+	noteValue  = 4
 
 	clockRead         = 1
 	clockOffset       = 2
@@ -66,6 +73,8 @@ const (
 	kindAveragingFrom = 17
 	kindDelayFrom     = 18
 	kindAccuracyFrom  = 19
+	kindGainPPM       = 20
+	kindCalibration   = 21
 
 	seriesDevice     = 1
 	seriesKind       = 2

@@ -76,7 +76,7 @@ func oddities() *power.Batch {
 		Host: "hôst", Source: "x", Seq: math.MaxUint64, Missed: math.MaxUint64,
 		Meters: []power.Meter{
 			{ID: "without samples", Device: "d", Quantity: power.Held, Scale: power.Scale{Num: -1, Den: math.MinInt64}},
-			{ID: "a/d/b/d", Device: "d", Scope: "new-scope", Wrap: math.MaxInt64, Period: -1, Accuracy: -1, Simulated: true},
+			{ID: "a/d/b/d", Device: "d", Scope: "new-scope", Wrap: math.MaxInt64, Period: -1, Accuracy: -1, Simulated: true, GainPPM: -7, Calibration: "réc"},
 			{},
 			{ID: "no device", Quantity: power.Counter, AccuracyFrom: power.Measured},
 			{ID: strings.Repeat("long", 100) + "d", Device: "d"},
@@ -93,6 +93,9 @@ func oddities() *power.Batch {
 			{Meter: 4, Time: epoch, Raw: -5},
 			{Meter: 4, Time: epoch, Raw: -6},
 			{Meter: 4, Time: epoch, Raw: -8, Status: power.OK},
+		},
+		Notes: []power.Note{
+			{}, {Time: epoch, Device: "d", Key: "power_limit_watts", Value: "700"}, {Time: -maxMicros * 1000, Key: "k", Value: "wörds"},
 		},
 	}
 }
@@ -207,6 +210,9 @@ func TestEncodeRefuses(t *testing.T) {
 		{"out of range", batchOf(power.Sample{Time: math.MaxInt64})},
 		{"out of range", batchOf(power.Sample{Within: math.MaxInt64})},
 		{"out of range", batchOf(power.Sample{Device: math.MinInt64})},
+		{"4097 notes, limit 4096", power.Batch{Notes: make([]power.Note, 4097)}},
+		{"note 1: value: not UTF-8", power.Batch{Notes: []power.Note{{}, {Value: "\xff"}}}},
+		{"note 0: time 9223372036854775807: out of range", power.Batch{Notes: []power.Note{{Time: math.MaxInt64}}}},
 		{"meter 0: quantity 7: not known", power.Batch{Meters: []power.Meter{{Quantity: 7}}}},
 		{"meter 0: origin 9: not known", power.Batch{Meters: []power.Meter{{DelayFrom: 9}}}},
 		{`meter 0: device "d": no id`, power.Batch{Meters: []power.Meter{{Device: "d"}}}},
