@@ -46,7 +46,7 @@ type Batch struct {
 // of a sensor. It never carries power or energy: those are samples.
 type Note struct {
 	Time   clock.Stamp // when it was read, or when it happened
-	Device string      // the Device of the meters that it is about; empty: the whole source
+	Device string      // the Device or the ID of the meters that it is about; empty: the whole source
 	Key    string      // what it is, in lower case with its unit at the end, e.g. "power_limit_watts", "throttle_reasons"
 	Value  string      // for machines and people: a number without unit, or a word
 }

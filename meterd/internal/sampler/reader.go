@@ -20,11 +20,23 @@ type reader struct {
 	flush   time.Time    // when it is due to be closed
 	missed  uint64       // ticks missed as the last closed batch says
 	failing bool         // an episode of failed reads has been logged
+
+	noter    Noter // the source, if it has notes
+	describe description
+	slow     backoff
+	own      selfNotes
+	pending  []power.Note // of ours, for the batch
+	watching *watch       // of a slow source that is being characterised; nil: none
+
+	watchUntil clock.Stamp
 }
 
 func newReader(s *Sampler, q *queue) *reader {
 	r := &reader{Sampler: s, queue: q}
-	r.begin(s.Source.Meters())
+	r.noter, _ = s.Source.(Noter)
+	r.describe = description{interval: s.Interval, refine: s.Refine}
+	r.slow.interval = s.Interval
+	r.begin(r.describe.of(s.Source.Meters()))
 	return r
 }
 
@@ -32,30 +44,32 @@ func newReader(s *Sampler, q *queue) *reader {
 func (r *reader) run(ctx context.Context, p pace) error {
 	defer p.stop()
 	defer r.cut()
+	r.study(ctx)
 	due := time.Now()
 	r.flush = due.Add(r.Flush)
 	for {
+		interval := r.slow.now()
 		cancelled := p.wait(ctx, due)
 		late := time.Since(due)
-		if n := late / r.Interval; n > 0 { // woken so late that whole ticks have passed
+		if n := late / interval; n > 0 { // woken so late that whole ticks have passed
 			r.miss(n)
-			due = due.Add(n * r.Interval)
+			due = due.Add(n * interval)
 		}
 		if cancelled != nil {
 			return nil
 		}
 		r.stats.late.add(late)
 		err := r.read(ctx)
-		due = due.Add(r.Interval)
+		due = due.Add(interval)
 		if over := time.Since(due); over > 0 { // ticks came due during the read
-			n := (over + r.Interval - 1) / r.Interval
+			n := (over + interval - 1) / interval
 			r.miss(n)
-			due = due.Add(n * r.Interval)
+			due = due.Add(n * interval)
 		}
 		if err != nil {
 			return err
 		}
-		if !due.Before(r.flush) || len(r.batch.Samples) >= maxSamples {
+		if !due.Before(r.flush) || len(r.batch.Samples) >= maxSamples || len(r.batch.Notes) >= maxNotes {
 			r.turn(due)
 		}
 	}
@@ -77,7 +91,8 @@ func (r *reader) read(ctx context.Context) error {
 	had := len(r.batch.Samples)
 	began, before := time.Now(), r.Now()
 	samples, err := r.Source.Read(ctx, r.batch.Samples)
-	r.stats.read.add(time.Since(began))
+	took := time.Since(began)
+	r.stats.read.add(took)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // the read was called off, which says nothing about the source
@@ -85,9 +100,14 @@ func (r *reader) read(ctx context.Context) error {
 		return r.fail(err, before)
 	}
 	r.batch.Samples = samples
-	if meters := r.Source.Meters(); !same(meters, r.batch.Meters) {
+	inner := r.Source.Meters()
+	if r.watching != nil {
+		r.watch(inner, samples[had:])
+	}
+	if meters := r.describe.of(inner); !same(meters, r.batch.Meters) {
 		r.plug(meters, had)
 	}
+	r.note(took)
 	r.stats.samples.Add(uint64(len(samples) - had))
 	if r.failing {
 		r.failing = false
@@ -143,7 +163,7 @@ func (r *reader) use(b *power.Batch, meters []power.Meter) {
 
 // cut closes the batch out of turn, unless it has nothing to say.
 func (r *reader) cut() {
-	if len(r.batch.Samples) == 0 && r.stats.missed.Load() == r.missed {
+	if len(r.batch.Samples) == 0 && len(r.batch.Notes) == 0 && r.stats.missed.Load() == r.missed {
 		r.queue.recycle(r.batch)
 		r.seq--
 		return

@@ -17,18 +17,21 @@ import (
 // Sampler reads one source on an absolute schedule and publishes what it says. The exported fields are set before Run and
 // not changed after.
 type Sampler struct {
-	Name     string             // becomes Batch.Source
-	Source   Source             // closed by whoever opened it, after Run
-	Bus      Publisher          //
-	Interval time.Duration      // between reads; see Precise
-	Flush    time.Duration      // a batch is closed at least this often; 0: 1 s
-	Queue    int                // batches that wait while the bus is away; 0: 64
-	Host     string             // becomes Batch.Host
-	Boot     string             // becomes Batch.Boot
-	RunID    string             // becomes Batch.Run
-	Now      func() clock.Stamp // time of a failed read; the clock that the source stamps with
-	Kernel   func() clock.State // clock state for each batch; nil: left as not known
-	Log      *slog.Logger       // nil: no log
+	Name     string                        // becomes Batch.Source
+	Source   Source                        // closed by whoever opened it, after Run
+	Bus      Publisher                     //
+	Interval time.Duration                 // between reads; see Precise
+	Study    time.Duration                 // start-up characterisation: how long a fast source is read before its schedule; 0: none
+	Refine   func(power.Meter) power.Meter // gives a meter its calibration; nil: none. Asked again every minute
+	Usage    func() time.Duration          // processor time that the process has used, for its notes; nil: no such note
+	Flush    time.Duration                 // a batch is closed at least this often; 0: 1 s
+	Queue    int                           // batches that wait while the bus is away; 0: 64
+	Host     string                        // becomes Batch.Host
+	Boot     string                        // becomes Batch.Boot
+	RunID    string                        // becomes Batch.Run
+	Now      func() clock.Stamp            // time of a failed read; the clock that the source stamps with
+	Kernel   func() clock.State            // clock state for each batch; nil: left as not known
+	Log      *slog.Logger                  // nil: no log
 
 	stats    counters
 	dropping atomic.Bool // an episode of dropped batches has been logged
@@ -38,6 +41,7 @@ const (
 	defaultFlush = time.Second
 	defaultQueue = 64              // about a minute of outage at the default flush
 	drainLimit   = 3 * time.Second // for publishing what is left after cancellation
+	maxNotes     = 1000            // in a batch, well below what the codec takes
 	maxSamples   = 1000            // in a batch, give or take one read: where the codec's cost per sample is flat
 )
 

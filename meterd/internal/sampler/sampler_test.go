@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,7 +98,7 @@ func (p *tape) Publish(ctx context.Context, b *power.Batch) error {
 		}
 	}
 	c := *b
-	c.Samples = append([]power.Sample(nil), b.Samples...)
+	c.Samples, c.Notes = slices.Clone(b.Samples), slices.Clone(b.Notes)
 	p.batches = append(p.batches, c)
 	return nil
 }
