@@ -13,9 +13,10 @@ const (
 	crossInvalid = 0.05
 )
 
-// CheckCounter compares what two meters of one device say about one interval: its energy counter and its power, integrated.
-// ratio is power over counter, of the means, as the parts measured may differ. invalid is true above 5 % difference, w is
-// not nil above 2 %. Without two valid uses there is nothing to compare: ratio is then 0 and w nil.
+// CheckCounter compares what two meters of one device say about one interval: its energy counter and its power, integrated, or
+// another counter. ratio is the other over the counter, of the means, as the parts measured may differ. invalid is true above 5 %
+// difference, w is not nil above 2 %; what coarse counts and unlucky edges alone explain (Uncertainty.Noise of both, k = 2) is no
+// difference. Without two valid uses there is nothing to compare: ratio is then 0 and w nil.
 func CheckCounter(counter, power Use) (ratio float64, w *Warning, invalid bool) {
 	if !counter.Valid || !power.Valid || counter.Mean == 0 && power.Mean == 0 {
 		return 0, nil, false
@@ -25,10 +26,11 @@ func CheckCounter(counter, power Use) (ratio float64, w *Warning, invalid bool) 
 	if counter.Mean == 0 {
 		ratio, off = 0, math.Inf(1)
 	}
-	if off > crossWarn {
+	noise := 2 * math.Hypot(counter.Uncertainty.Noise(), power.Uncertainty.Noise())
+	if off > max(crossWarn, noise) {
 		w = &Warning{CrossCheck, fmt.Sprintf("%s says %v, %s says %v", power.Meter.ID, power.Mean, counter.Meter.ID, counter.Mean)}
 	}
-	return ratio, w, off > crossInvalid
+	return ratio, w, off > max(crossInvalid, noise)
 }
 
 // Sum adds up the uses of the devices of one scope over one interval, each device once. It takes them as they are: whether

@@ -69,6 +69,12 @@ func (u Uncertainty) Expanded() float64 {
 	return 2 * math.Sqrt(sum)
 }
 
+// Noise returns the part of the budget (k = 1) in which two meters of one device differ by chance: all but their gains and
+// the clock that they share.
+func (u Uncertainty) Noise() float64 {
+	return math.Sqrt(u.Quantisation*u.Quantisation + u.Sampling*u.Sampling + u.Edges*u.Edges + u.Gaps*u.Gaps)
+}
+
 // Dominant names the largest term; empty if the budget is empty.
 func (u Uncertainty) Dominant() string {
 	name, most := "", 0.0

@@ -165,5 +165,5 @@ func whyInvalid(p ScopePower) (reasons []string) {
 // harmless reports doubts that the uncertainty or the coverage already carries, or that are no doubt about the number:
 // they are printed with it and do not lower its standing.
 func harmless(c power.Code) bool {
-	return slices.Contains([]power.Code{power.Wrapped, power.AccuracyFree, power.SimulatedCode, power.ReadFailed, power.Gap, MissedTicks, NotCounted}, c)
+	return slices.Contains([]power.Code{power.Wrapped, power.AccuracyFree, power.SimulatedCode, power.ReadFailed, power.Gap, MissedTicks, NotCounted, CoarseCounter}, c)
 }

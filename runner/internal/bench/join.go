@@ -131,6 +131,12 @@ func (r *Recording) useDevice(w Window, meters []recorded, name string, doubts *
 		uses = append(uses, u)
 	}
 	slices.SortStableFunc(uses, preferred)
+	if i := finer(uses); i > 0 {
+		doubts.add(name, power.Warning{Code: CoarseCounter, Detail: fmt.Sprintf("%s counts too coarsely for the window (± %.2g %%), %s was used",
+			uses[0].Meter.ID, 200*uses[0].Uncertainty.Noise(), uses[i].Meter.ID)})
+		best := uses[i]
+		uses = slices.Insert(slices.Delete(uses, i, i+1), 0, best)
+	}
 	if len(uses) == 0 {
 		doubts.add(name, power.Warning{Code: MissingDevice, Detail: "expected, and never seen"})
 		return nil, false
@@ -145,18 +151,52 @@ func (r *Recording) useDevice(w Window, meters []recorded, name string, doubts *
 	ok = true
 	for _, u := range uses[1:] {
 		if !u.Valid && u.Meter.Quantity < uses[0].Meter.Quantity {
-			doubts.add(name, power.Warning{Code: SecondChoice, Detail: fmt.Sprintf("%s is not valid over the window, %s was used", u.Meter.ID, uses[0].Meter.ID)})
+			w := power.Warning{Code: SecondChoice, Detail: fmt.Sprintf("%s is not valid over the window, %s was used", u.Meter.ID, uses[0].Meter.ID)}
+			if tooCoarse(u.Meter, uses[0].Energy) {
+				w.Code, w.Detail = CoarseCounter, fmt.Sprintf("%s counts too coarsely for the window, %s was used", u.Meter.ID, uses[0].Meter.ID)
+			}
+			doubts.add(name, w)
 		}
-		if uses[0].Meter.Quantity != power.Counter || u.Meter.Quantity == power.Counter {
+		counter, other := uses[0], u
+		if counter.Meter.Quantity != power.Counter {
+			counter, other = other, counter
+		}
+		if counter.Meter.Quantity != power.Counter {
 			continue
 		}
-		_, warning, invalid := power.CheckCounter(uses[0], u)
+		_, warning, invalid := power.CheckCounter(counter, other)
 		if warning != nil {
 			doubts.add(name, *warning)
 		}
 		ok = ok && !invalid
 	}
 	return uses, ok
+}
+
+// coarse is the noise (k = 2) above which a counter is too coarse for a window: the shortest honest window of a counter is the
+// one in which a count is 0.5 %.
+const coarse = 0.005
+
+// tooCoarse reports whether one count of a counter is more than its part of an energy.
+func tooCoarse(m power.Meter, e power.Energy) bool {
+	return m.Quantity == power.Counter && m.Scale.Den > 0 && float64(m.Scale.Num)/float64(m.Scale.Den) > coarse*float64(e)
+}
+
+// finer returns the position of the use to take in place of uses[0], which is preferred for its quantity: 0 unless that is a counter
+// too coarse for the window and sampled power knows more than twice as much. A rack counter of 0.1 kWh says
+// nothing about ten minutes.
+func finer(uses []power.Use) int {
+	if len(uses) == 0 || !uses[0].Valid || uses[0].Meter.Quantity != power.Counter || 2*uses[0].Uncertainty.Noise() <= coarse {
+		return 0
+	}
+	best := 0
+	for i, u := range uses {
+		if u.Valid && u.Meter.Quantity != power.Counter && 2*u.Uncertainty.Noise() < uses[0].Uncertainty.Noise() &&
+			(best == 0 || u.Uncertainty.Noise() < uses[best].Uncertainty.Noise()) {
+			best = i
+		}
+	}
+	return best
 }
 
 // preferred orders the uses of one device: valid before not, then by METHOD's preference of quantities, then by uncertainty.

@@ -16,6 +16,7 @@ const (
 	Restart       power.Code = "restart"        // meterd was restarted inside the window
 	MissedTicks   power.Code = "missed-ticks"   // reads of the window were due and not made
 	ClockFree     power.Code = "clock"          // the host's clock was not compared with the runner's
+	CoarseCounter power.Code = "coarse-counter" // the counter's counts are too coarse for the window: sampled power was used
 	SecondChoice  power.Code = "second-choice"  // the preferred meter of a device was not valid
 	MissingDevice power.Code = "missing-device" // expected and not valid
 	NotCounted    power.Code = "not-counted"    // metered and not expected
