@@ -24,6 +24,7 @@ func Compute(e Evidence) (Result, error) {
 	x := e.Experiment
 	r := Result{Schema: 1, Run: x, Simulated: x.Simulated, Warnings: e.Notes}
 	recording := NewRecording(e.Batches, HostClock{Host: x.Host, Boot: x.Boot, Epoch: x.Epoch})
+	r.Context = contextOf(e.Batches)
 	for _, m := range recording.meters {
 		r.Simulated = r.Simulated || m.meter.Simulated
 	}

@@ -227,5 +227,6 @@ type Result struct {
 	Phases     []Phase      `json:"phases"`
 	IdleBefore []ScopePower `json:"idle_before,omitempty"`
 	IdleAfter  []ScopePower `json:"idle_after,omitempty"`
+	Context    []Context    `json:"power_context,omitempty"` // what the meters told beside their samples
 	Warnings   []string     `json:"warnings,omitempty"`
 }

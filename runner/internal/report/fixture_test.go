@@ -301,5 +301,10 @@ func scopesRun() Run {
 	}}
 	shortSearch(&b)
 	r := b.finish(experiment(), true)
+	r.Context = []bench.Context{
+		{Key: "power_limit_enforced_watts", Value: "1400", Devices: []string{"GPU-0", "GPU-1", "GPU-2", "GPU-3", "GPU-4", "GPU-5"}},
+		{Key: "read_p99_seconds", Value: "0.00031", Devices: []string{"nvml on gb300"}},
+		{Key: "throttle_reasons", Value: "none, then sw_power_cap, then none", Changes: 2, Devices: []string{"GPU-2"}},
+	}
 	return Run{Result: r, Timeline: courseOf(r, b.at, power.Accelerator, power.Module, power.Node, power.Rack)}
 }

@@ -50,6 +50,13 @@ func facts(r bench.Result) []factGroup {
 		}
 		groups = append(groups, g)
 	}
+	if len(r.Context) > 0 {
+		g := factGroup{Title: "What the meters told beside their samples"}
+		for _, c := range r.Context {
+			g.Facts = append(g.Facts, fact{contextName(c), c.Value})
+		}
+		groups = append(groups, g)
+	}
 	for i := range groups {
 		for k := range groups[i].Facts {
 			groups[i].Facts[k].Value = orElse(groups[i].Facts[k].Value, "not stated")

@@ -21,6 +21,7 @@ func Text(w io.Writer, r bench.Result) error {
 	}
 	phaseText(&b, r)
 	idleText(&b, r)
+	contextText(&b, r)
 	noticeText(&b, r)
 	if _, err := w.Write(b.Bytes()); err != nil {
 		return fmt.Errorf("write text report: %w", err)
