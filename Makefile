@@ -7,13 +7,16 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME ?= 20s
+# Programs that tests talk to, and the Debian packages that have them. A test whose peer is not there is skipped.
+PEERS    = snmpsimd snmpd snmpget ipmitool ipmi-dcmi ipmi_sim
+PEERDEBS = snmpsim snmpd snmp ipmitool freeipmi-tools openipmi
 
 # A private and empty TMPDIR: cgo looks for headers there first, and a stray nvml.h breaks the build.
 export TMPDIR := $(CURDIR)/.tmp
 # go-nvml calls what its header calls deprecated; the warnings are not ours to act on.
 export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 
-.PHONY: all build demo test lint fuzz bench golden install clean tmp
+.PHONY: all build demo test peers lint fuzz bench golden install clean tmp
 all: build
 
 tmp:
@@ -29,6 +32,12 @@ demo: build
 test: tmp
 	$(GO) vet ./...
 	$(GO) test -race -timeout 10m ./...
+	@for p in $(PEERS); do command -v $$p >/dev/null || echo "SKIPPED: the tests against $$p, which is not installed (make peers)"; done
+
+# Installs what PEERS names, on Debian and Ubuntu.
+peers:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(PEERDEBS)
 
 lint: tmp
 	@files=$$(gofmt -l meterd runner shared); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
