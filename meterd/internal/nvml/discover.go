@@ -10,30 +10,36 @@ import (
 	"agentwatt/shared/power"
 )
 
-// find opens GPU i and returns why what it lacks is absent. A device without meters is of no use.
-func find(l lib.Interface, i int) (d *device, absent []string) {
-	d = &device{lib: l}
+// find opens GPU i and asks what it offers. A device without UUID could not be opened; absent says why.
+func find(l *library, i int) *device {
+	d := &device{lib: l, index: i}
 	var ret lib.Return
 	if d.handle, ret = l.DeviceGetHandleByIndex(i); ret != lib.SUCCESS {
-		return d, []string{fmt.Sprintf("open: %v", ret)}
+		d.absent = append(d.absent, d.says("open: %v", ret))
+		return d
 	}
 	if d.uuid, ret = d.handle.GetUUID(); ret != lib.SUCCESS {
-		return d, []string{fmt.Sprintf("read its UUID: %v", ret)}
+		d.uuid = ""
+		d.absent = append(d.absent, d.says("read its UUID: %v", ret))
+		return d
 	}
 	if d.name, ret = d.handle.GetName(); ret != lib.SUCCESS {
 		d.name = "NVIDIA GPU"
 	}
-	d.chip = chipOf(d.capability())
+	d.die = dieOf(d.capability())
 	d.limit = d.highestLimit()
-	return d, d.discover()
+	d.discover()
+	return d
 }
 
-// has reports whether the loaded library has a function. Calling one that it lacks ends the process.
-func (d *device) has(symbol string) bool { return d.lib.Extensions().LookupSymbol(symbol) == nil }
+// says begins a sentence about the GPU.
+func (d *device) says(format string, args ...any) string {
+	return fmt.Sprintf("GPU %d %s: ", d.index, d.uuid) + fmt.Sprintf(format, args...)
+}
 
 // capability returns the CUDA compute capability; -1, -1 if the driver does not tell.
 func (d *device) capability() (major, minor int) {
-	if d.has("nvmlDeviceGetCudaComputeCapability") {
+	if d.lib.has("nvmlDeviceGetCudaComputeCapability") {
 		if major, minor, ret := d.handle.GetCudaComputeCapability(); ret == lib.SUCCESS {
 			return major, minor
 		}
@@ -44,7 +50,7 @@ func (d *device) capability() (major, minor int) {
 // highestLimit returns the highest power limit that can be set: the most this GPU draws for longer than a moment, also
 // if somebody raises the limit in force; 0: not known.
 func (d *device) highestLimit() power.Power {
-	if d.has("nvmlDeviceGetPowerManagementLimitConstraints") {
+	if d.lib.has("nvmlDeviceGetPowerManagementLimitConstraints") {
 		if _, most, ret := d.handle.GetPowerManagementLimitConstraints(); ret == lib.SUCCESS {
 			return power.Power(most) * power.Milliwatt
 		}
@@ -52,30 +58,33 @@ func (d *device) highestLimit() power.Power {
 	return 0
 }
 
-// discover lists the meters of the GPU: the fields that it offers, and the older functions for what they lack.
-func (d *device) discover() (absent []string) {
-	offered, absent := d.fieldsOffered()
-	energyFound, powerFound := false, false
-	for _, f := range offered {
-		d.values = append(d.values, lib.FieldValue{FieldId: f.id, ScopeId: f.scope})
-		d.meters = append(d.meters, d.chip.meter(f, d.uuid, d.name, d.limit))
+// discover lists the meters of the GPU: the fields that it offers, and the older functions for what they lack. A GPU that
+// tells of a module is new enough for fields, and what the functions say there is not known.
+func (d *device) discover() {
+	d.answers = d.askAll()
+	d.offer = choose(d.answers, d.die)
+	energyFound, powerFound := len(d.offer.module) > 0, len(d.offer.module) > 0
+	for _, f := range d.offer.own {
+		d.add(f, d.meter(f.kind, f.of, d.uuid, d.limit))
 		energyFound = energyFound || f.kind == energy
-		powerFound = powerFound || f.kind != energy
+		powerFound = powerFound || f.kind == instant || f.kind == average
+	}
+	for _, reason := range d.offer.absent {
+		d.absent = append(d.absent, d.says("%s", reason))
 	}
 	if !energyFound {
-		absent = append(absent, d.fallBack(energy, "nvmlDeviceGetTotalEnergyConsumption")...)
+		d.fallBack(energy, "nvmlDeviceGetTotalEnergyConsumption")
 	}
 	if !powerFound {
-		absent = append(absent, d.fallBack(draw, "nvmlDeviceGetPowerUsage")...)
+		d.fallBack(draw, "nvmlDeviceGetPowerUsage")
 	}
-	return absent
 }
 
-// fieldsOffered asks the GPU for every field and returns those that it offers. A field that fails for another reason
-// than missing support is kept: its samples will say so.
-func (d *device) fieldsOffered() (offered []field, absent []string) {
-	if !d.has("nvmlDeviceGetFieldValues") {
-		return nil, []string{"the driver has no field values"}
+// askAll asks the GPU for every field.
+func (d *device) askAll() (answers []answer) {
+	if !d.lib.has("nvmlDeviceGetFieldValues") {
+		d.absent = append(d.absent, d.says("the driver has no field values"))
+		return nil
 	}
 	asked := make([]lib.FieldValue, len(fields()))
 	for i, f := range fields() {
@@ -83,36 +92,42 @@ func (d *device) fieldsOffered() (offered []field, absent []string) {
 		blank(&asked[i])
 	}
 	all := d.handle.GetFieldValues(asked)
+	d.lost = status(all) == power.Lost
 	for i, f := range fields() {
-		ret := all
+		a := answer{field: f, ret: all}
 		if all == lib.SUCCESS {
-			_, ret = decode(&asked[i])
+			a.raw, a.ret = decode(&asked[i])
 		}
-		if never(ret) {
-			absent = append(absent, fmt.Sprintf("%s (field %d): %v", f.kind, f.id, ret))
-		} else {
-			offered = append(offered, f)
-		}
+		answers = append(answers, a)
 	}
-	return offered, absent
+	return answers
 }
 
 // fallBack lists the value of one function as a meter, if the library has the function and the GPU the value.
-func (d *device) fallBack(k kind, symbol string) (absent []string) {
-	if !d.has(symbol) {
-		return []string{fmt.Sprintf("%s: the driver has no %s", k, symbol)}
+func (d *device) fallBack(k kind, symbol string) {
+	if !d.lib.has(symbol) {
+		d.absent = append(d.absent, d.says("%s: the driver has no %s", k, symbol))
+		return
 	}
 	if _, ret := d.call(k); never(ret) {
-		return []string{fmt.Sprintf("%s (%s): %v", k, symbol, ret)}
+		d.absent = append(d.absent, d.says("%s (%s): %v", k, symbol, ret))
+		return
 	}
-	d.calls = append(d.calls, k)
-	f := field{kind: k, of: power.Accelerator, unit: milli()}
-	d.meters = append(d.meters, d.chip.meter(f, d.uuid, d.name, d.limit))
-	return nil
+	d.calls = append(d.calls, call{k, d.meter(k, power.Accelerator, d.uuid, d.limit)})
 }
 
-// never reports whether a value that once answered with ret will not come later either.
-func never(ret lib.Return) bool {
-	s := status(ret)
-	return s == power.Unsupported || s == power.Denied
+// add lists a field as a meter.
+func (d *device) add(f field, m power.Meter) {
+	d.values = append(d.values, lib.FieldValue{FieldId: f.id, ScopeId: f.scope})
+	d.meters = append(d.meters, m)
+}
+
+// meter describes one value of the GPU, its memory or its module.
+func (d *device) meter(k kind, of power.Scope, what string, limit power.Power) power.Meter {
+	m := power.Meter{ID: "nvml/" + what + "/" + string(k), Device: what, Name: d.name, Scope: of, Scale: milli()}
+	if of != power.Memory {
+		m.Limit = limit
+	}
+	d.die.describe(k, d.lib.driver, &m)
+	return m
 }

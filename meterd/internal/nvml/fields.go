@@ -19,26 +19,48 @@ const (
 	instant kind = "instant" // power of the sensor's last window
 	average kind = "average" // power over the last second
 	draw    kind = "draw"    // nvmlDeviceGetPowerUsage, whose meaning depends on the chip
+	ring    kind = "ring"    // power, as the driver recorded it
+
+	moduleEnergy  kind = "module-energy"
+	moduleInstant kind = "module-instant"
+	moduleAverage kind = "module-average"
+	moduleRing    kind = "module-ring"
+
+	memoryEnergy  kind = "memory-energy"
+	memoryInstant kind = "memory-instant"
+	memoryAverage kind = "memory-average"
 )
 
-// field is one row of what is asked of every GPU. Another scope (module, memory) is another row.
+// field is one row of what is asked of every GPU.
 type field struct {
 	kind  kind
 	id    uint32 // NVML_FI_DEV_*
-	scope uint32 // NVML_POWER_SCOPE_*: 0 GPU, 1 module
+	scope uint32 // scopeId, NVML_POWER_SCOPE_*
 	of    power.Scope
-	unit  power.Scale
 }
+
+// The scopes of power fields. For limits 2 is something else; meterd asks for no limit there.
+const (
+	scopeGPU    = lib.POWER_SCOPE_GPU
+	scopeModule = lib.POWER_SCOPE_MODULE
+	scopeMemory = lib.POWER_SCOPE_MEMORY
+)
 
 // milli converts millijoules and milliwatts, the units of all NVML power values.
 func milli() power.Scale { return power.Scale{Num: 1000, Den: 1} }
 
-// fields lists what one batched call asks for.
+// fields lists what may be asked for. Field 191 is field 83 with a scope, in newer drivers.
 func fields() []field {
 	return []field{
-		{energy, lib.FI_DEV_TOTAL_ENERGY_CONSUMPTION, 0, power.Accelerator, milli()},
-		{instant, lib.FI_DEV_POWER_INSTANT, 0, power.Accelerator, milli()},
-		{average, lib.FI_DEV_POWER_AVERAGE, 0, power.Accelerator, milli()},
+		{energy, lib.FI_DEV_TOTAL_ENERGY_CONSUMPTION, scopeGPU, power.Accelerator},
+		{instant, lib.FI_DEV_POWER_INSTANT, scopeGPU, power.Accelerator},
+		{average, lib.FI_DEV_POWER_AVERAGE, scopeGPU, power.Accelerator},
+		{memoryEnergy, lib.FI_DEV_ENERGY, scopeMemory, power.Memory},
+		{memoryInstant, lib.FI_DEV_POWER_INSTANT, scopeMemory, power.Memory},
+		{memoryAverage, lib.FI_DEV_POWER_AVERAGE, scopeMemory, power.Memory},
+		{moduleEnergy, lib.FI_DEV_ENERGY, scopeModule, power.Module},
+		{moduleInstant, lib.FI_DEV_POWER_INSTANT, scopeModule, power.Module},
+		{moduleAverage, lib.FI_DEV_POWER_AVERAGE, scopeModule, power.Module},
 	}
 }
 

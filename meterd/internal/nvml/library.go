@@ -12,7 +12,7 @@ import (
 	"agentwatt/shared/fault"
 )
 
-// required lists the symbols that Open and Read call without asking again. go-nvml binds lazily, and calling a symbol
+// required lists the symbols that are called without asking again. go-nvml binds lazily, and calling a symbol
 // that the loaded library lacks ends the process, so they are looked up before anything is called.
 func required() []string {
 	return []string{
@@ -21,20 +21,48 @@ func required() []string {
 	}
 }
 
+// library is the loaded library and what of it may be called.
+type library struct {
+	lib.Interface
+	symbols map[string]bool // looked up so far
+	driver  string          // version, e.g. "570.86.10"; empty: the library does not tell
+}
+
 // load opens and initialises the library; errors wrap sampler.ErrUnavailable and carry a hint.
-func load(path string) (lib.Interface, error) {
+func load(path string) (*library, error) {
 	if path == "" {
 		path = "libnvidia-ml.so.1"
 	}
 	if err := check(path); err != nil {
 		return nil, err
 	}
-	l := lib.New(lib.WithLibraryPath(path))
-	if ret := l.Init(); ret != lib.SUCCESS {
+	l := &library{Interface: lib.New(lib.WithLibraryPath(path)), symbols: map[string]bool{}}
+	if ret := l.start(); ret != lib.SUCCESS {
 		err := fmt.Errorf("initialise %s: %v: %w", path, ret, sampler.ErrUnavailable)
 		return nil, fault.Hint(err, "%s", remedy(ret))
 	}
 	return l, nil
+}
+
+// start initialises the library, also after Shutdown.
+func (l *library) start() lib.Return {
+	ret := l.Init()
+	if ret == lib.SUCCESS && l.has("nvmlSystemGetDriverVersion") {
+		if version, ret := l.SystemGetDriverVersion(); ret == lib.SUCCESS {
+			l.driver = version
+		}
+	}
+	return ret
+}
+
+// has reports whether the loaded library has a function. Calling one that it lacks ends the process.
+func (l *library) has(symbol string) bool {
+	found, known := l.symbols[symbol]
+	if !known {
+		found = l.Extensions().LookupSymbol(symbol) == nil
+		l.symbols[symbol] = found
+	}
+	return found
 }
 
 // check looks at the library without making its symbols global: that there is one, and that it is NVML.
@@ -61,7 +89,7 @@ func remedy(ret lib.Return) string {
 	case lib.ERROR_NO_PERMISSION:
 		return "the user needs read and write access to /dev/nvidiactl and /dev/nvidia0, /dev/nvidia1, ..."
 	case lib.ERROR_LIB_RM_VERSION_MISMATCH:
-		return "library and kernel module are of different driver versions; reboot, or reload the module"
+		return "library and kernel module are of different driver versions; restart meterd, reload the module, or reboot"
 	}
 	return "see that nvidia-smi works for this user"
 }

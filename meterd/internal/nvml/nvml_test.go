@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,8 +38,16 @@ func TestMeters(t *testing.T) {
 	if diff := cmp.Diff([]power.Meter{counter, inst, avg}, s.Meters()); diff != "" {
 		t.Errorf("meters (-want +got):\n%s", diff)
 	}
-	if got := s.Absent(); len(got) != 0 {
-		t.Errorf("absent %q, want nothing", got)
+	if diff := cmp.Diff(noScopes(), s.Absent()); diff != "" {
+		t.Errorf("absent (-want +got):\n%s", diff)
+	}
+}
+
+// noScopes is what is absent on a host whose GPUs have neither a Grace processor nor a memory sensor.
+func noScopes() []string {
+	return []string{
+		"module power: no GPU tells it; those on a board with a Grace processor do",
+		"memory power: no GPU tells it",
 	}
 }
 
@@ -100,23 +107,6 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestLostGPUComesBack(t *testing.T) {
-	s := openStub(t, "DEVICES", "2")
-	s.control("lost 0\n")
-	if a, b := s.read()[0].Status, s.read()[3].Status; a != power.Lost || b != power.OK {
-		t.Fatalf("GPU 0 %v, GPU 1 %v; want lost and OK", a, b)
-	}
-	s.control("reset 0 1000\n")
-	s.advance(retryLost)
-	back := s.read()
-	if back[0].Status != power.OK {
-		t.Errorf("after %v GPU 0 is %v, want OK", retryLost, back[0].Status)
-	}
-	if got, most := back[0].Raw, int64(retryLost/time.Second*400*1000); got > most {
-		t.Errorf("counter %d after a reset, want at most %d", got, most)
-	}
-}
-
 func TestAbsentFields(t *testing.T) {
 	tests := []struct {
 		name, control, driver string
@@ -142,8 +132,8 @@ func TestAbsentFields(t *testing.T) {
 			if diff := cmp.Diff(test.meters, meters); diff != "" {
 				t.Errorf("meters (-want +got):\n%s", diff)
 			}
-			if len(s.Absent()) != len(test.absent) {
-				t.Fatalf("absent %q, want %q", s.Absent(), test.absent)
+			if diff := cmp.Diff(noScopes(), s.Absent()[len(test.absent):]); diff != "" {
+				t.Fatalf("absent after %q (-want +got):\n%s", test.absent, diff)
 			}
 			for i, want := range test.absent {
 				if got := s.Absent()[i]; !strings.HasPrefix(got, "GPU 0 "+uuid0) || !strings.Contains(got, want) {
@@ -206,38 +196,13 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// A library without nvmlDeviceGetFieldValues needs a process of its own: calling a missing symbol would end it, and a
-// process can use one library only.
-func TestDriverWithoutFieldValues(t *testing.T) {
-	if os.Getenv(stubDir) == "" {
-		t.Skip("SKIPPED, NOT TESTED: no gcc to build the stub library")
-	}
-	if os.Getenv("NVML_STUB_CHILD") == "" {
-		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
-		child.Env = append(os.Environ(), "NVML_STUB_CHILD=1", "NVML_STUB_CAPABILITY=8.0")
-		if out, err := child.CombinedOutput(); err != nil {
-			t.Fatalf("child: %v\n%s", err, out)
-		}
-		return
-	}
-	s, err := Open(t.Context(), Options{Library: filepath.Join(os.Getenv(stubDir), sparseStub)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	got, err := s.Read(t.Context(), nil)
-	if err != nil || len(got) != 2 || got[0].Status != power.OK || got[1].Raw != 400_000 {
-		t.Errorf("read %+v, %v; want energy, and 400 W", got, err)
-	}
-	if m := s.Meters()[1]; m.Quantity != power.Instant || m.Averaging != 25*time.Millisecond {
-		t.Errorf("draw of a GA100 is %+v, want instant over 25 ms", m)
-	}
-}
-
 func TestReadDoesNotAllocate(t *testing.T) {
 	s := openStub(t, "DEVICES", "8")
 	dst := make([]power.Sample, 0, len(s.Meters()))
 	ctx := t.Context()
+	for range 10 { // every GPU tells its context once, which is not steady state
+		s.read()
+	}
 	if got := testing.AllocsPerRun(20, func() {
 		if _, err := s.Read(ctx, dst); err != nil {
 			t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 const (
 	fullStub   = "libnvml_full.so"
 	sparseStub = "libnvml_sparse.so" // without nvmlDeviceGetFieldValues, as old drivers are
+	bareStub   = "libnvml_bare.so"   // with what is required, and nvmlDeviceGetPowerUsage
 	stubDir    = "NVML_STUB_DIR"
 )
 
@@ -41,7 +42,7 @@ func withStubs(run func() int) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	for name, more := range map[string][]string{fullStub: nil, sparseStub: {"-DNO_FIELD_VALUES"}} {
+	for name, more := range map[string][]string{fullStub: nil, sparseStub: {"-DNO_FIELD_VALUES"}, bareStub: {"-DBARE"}} {
 		args := append([]string{"-O2", "-shared", "-fPIC", "-o", filepath.Join(dir, name), "testdata/stub/nvml_stub.c", "-lm"}, more...)
 		if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", name, err, out)
@@ -91,13 +92,19 @@ func tryStub(t testing.TB, env ...string) (*stub, error) {
 		t.Setenv("NVML_STUB_"+env[i], env[i+1])
 	}
 	var err error
-	s.Source, err = Open(t.Context(), Options{Library: filepath.Join(os.Getenv(stubDir), fullStub), Now: s.time})
+	s.Source, err = Open(t.Context(), Options{
+		Library: filepath.Join(os.Getenv(stubDir), fullStub), Now: s.time, Boot: s.uptime,
+		Ring: os.Getenv("NVML_STUB_RING") != "", // the only name that is not the library's
+	})
 	return s, err
 }
 
 func (s *stub) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *stub) time() clock.Stamp { return clock.Stamp(s.elapsed) }
+
+// uptime is the clock of the library's samples: the host was booted 500 s after virtual time began.
+func (s *stub) uptime() time.Duration { return s.elapsed - 500*time.Second }
 
 // advance moves virtual time, for the library too.
 func (s *stub) advance(d time.Duration) {

@@ -1,18 +1,27 @@
 // A library with the NVML symbols that the nvml source uses, for tests. Built by TestMain; see stub_test.go.
 //
-// Its physics is consistent: the energy counter is the exact integral of the power, and all readings are refreshed
-// together every 100 ms. The environment, read by nvmlInit_v2, says what it is:
+// Its physics is consistent: an energy counter is the exact integral of its power, all readings are refreshed together
+// every 100 ms, and a module draws what its GPUs and its processor draw. The environment, read by nvmlInit_v2, says what it is:
 //
 //   NVML_STUB_DEVICES     number of GPUs (1); GPU i draws 10 W x i more than GPU 0
 //   NVML_STUB_WAVE        "constant W" | "square LOW HIGH HALF_PERIOD_S" | "step LOW HIGH AT_S"   (constant 400)
 //   NVML_STUB_WINDOW_MS   boxcar of the instant power (25)
 //   NVML_STUB_CAPABILITY  CUDA compute capability ("9.0")
-//   NVML_STUB_DRIVER      "old": no field values; "missing": not loaded; "denied": no permission
+//   NVML_STUB_MODULE      GPUs per module, each with a processor of 150 W (0: no module scope). Every GPU tells its module's power
+//   NVML_STUB_MEMORY      "1": memory scope, 15 % of the GPU's power; no instant power, as on the real ones
+//   NVML_STUB_QUIRK       "ignored": scopes are not looked at; "counter": field 83 is the module's, and 191 is not there;
+//                         "same": field 83 is the module's, and so is 191 in scope 1; "apart": each GPU of a module tells only its share;
+//                         "homeless": which module a GPU is on is not told
+//   NVML_STUB_DRIVER      "old": no field values; "missing": not loaded; "denied": no permission; "mismatch": of another version
 //   NVML_STUB_CLOCK       file of 8 bytes, nanoseconds, that replaces the time since the epoch
-//   NVML_STUB_CONTROL     file of words read by every call: "lost N", "reset N S" (counter zero at S),
-//                         "unsupported FIELD", "failed FIELD", "garbage FIELD" (a negative value), "skipped FIELD" (not answered)
+//   NVML_STUB_CONTROL     file of words read by every call: "lost N" (its handle stays bad), "reset N S" (counter zero at S),
+//                         "unsupported FIELD", "failed FIELD", "garbage FIELD" (a negative value), "skipped FIELD" (not answered),
+//                         "uuid N M" (GPU N is another one), "count 0 N" (that many GPUs), "frozen N S" (counter stands still from S),
+//                         "mig N 1", "limit N W", "reasons N BITS", "unloaded 0" (the driver; every handle stays bad), "changed 0"
+//                         (the driver is of another version), "ring N 1" (the samples end), "future N 1" (samples of the next hour)
 //
-// Time zero of the waves is zero of that clock.
+// Time zero of the waves is zero of that clock; the ring of samples has a clock of its own, which began 500 s later.
+// Compiled with -DNO_FIELD_VALUES it lacks that function, as old drivers do; with -DBARE everything that is not always there.
 
 #include <fcntl.h>
 #include <math.h>
@@ -23,9 +32,10 @@
 #include <unistd.h>
 
 typedef int ret_t;
-typedef struct device { int index; } *device_t;
+typedef struct device { int index, bad; } *device_t;
 enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6,
-       DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15, UNKNOWN = 999 };
+       DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15, MISMATCH = 18, UNKNOWN = 999 };
+enum { GPU = 0, MODULE = 1, MEMORY = 2 }; // scopes
 
 typedef struct {
     unsigned field, scope;
@@ -35,11 +45,17 @@ typedef struct {
     union { double d; int si; unsigned ui; unsigned long long ull; } value;
 } field_t; // nvmlFieldValue_t
 
-enum { MAX_DEVICES = 64 };
-static struct device devices[MAX_DEVICES];
-static int count, clock_file = -1, major = 9, minor;
+typedef struct {
+    unsigned long long time;
+    union { double d; unsigned ui; unsigned long long ull; } value;
+} sample_t; // nvmlSample_t
+
+enum { MAX_DEVICES = 64, MAX_HANDLES = 4096 };
+static struct device handles[MAX_HANDLES]; // a handle that went bad is never given out again
+static device_t current[MAX_DEVICES];
+static int used, count, clock_file = -1, major = 9, minor, per_module, with_memory, unloaded;
 static double window;
-static char control[512];
+static char control[512], quirk[32];
 static struct { char kind; double low, high, s; } wave;
 
 static const char *env(const char *name, const char *otherwise) {
@@ -59,9 +75,9 @@ static real now(void) { // seconds
     return t.tv_sec + t.tv_nsec * 1e-9L;
 }
 
-// joules is the integral of the power from time zero to t, which may be negative.
-static real joules(const struct device *d, real t) {
-    real e = (wave.low + 10 * d->index) * t, more = wave.high - wave.low;
+// of_gpu is the integral of the power of GPU i from time zero to t, in joules; t may be negative.
+static real of_gpu(int i, real t) {
+    real e = (wave.low + 10 * i) * t, more = wave.high - wave.low;
     if (wave.kind == 't' && t > wave.s)
         e += more * (t - wave.s);
     if (wave.kind == 'q') { // the second half of each period is high
@@ -71,11 +87,26 @@ static real joules(const struct device *d, real t) {
     return e;
 }
 
+// joules is the same for one scope of the device.
+static real joules(const struct device *d, int scope, real t) {
+    if (scope == MEMORY) return 0.15L * of_gpu(d->index, t);
+    if (scope == GPU) return of_gpu(d->index, t);
+    if (!strcmp(quirk, "apart")) return of_gpu(d->index, t) + 150 * t / per_module;
+    real e = 150 * t;
+    int first = d->index / per_module * per_module;
+    for (int i = first; i < first + per_module && i < count; i++) e += of_gpu(i, t);
+    return e;
+}
+
 static real refreshed(void) { return floorl(now() * 10 + 1e-6L) / 10; }
 
-static real mean(const struct device *d, real length) { // watts over the last length seconds before the refresh
-    real t = refreshed();
-    return (joules(d, t) - joules(d, t - length)) / length;
+// mean is in watts over the last length seconds before t.
+static real mean(const struct device *d, int scope, real length, real t) {
+    return (joules(d, scope, t) - joules(d, scope, t - length)) / length;
+}
+
+static unsigned milliwatts(const struct device *d, int scope, real length) {
+    return (unsigned)lroundl(mean(d, scope, length, refreshed()) * 1000);
 }
 
 // told reports whether the control file says word about n, and gives the number after it.
@@ -95,22 +126,41 @@ static int told(const char *word, long n, double *value) {
     return found;
 }
 
-static unsigned long long millijoules(const struct device *d) {
-    double since = 0;
-    told("reset", d->index, &since);
-    return (unsigned long long)llroundl((joules(d, refreshed()) - joules(d, since)) * 1000);
+// number is what the control file says about n, or otherwise.
+static double number(const char *word, long n, double otherwise) {
+    double v;
+    return told(word, n, &v) ? v : otherwise;
+}
+
+static unsigned long long millijoules(const struct device *d, int scope) {
+    double until = number("frozen", d->index, INFINITY), since = number("reset", d->index, 0);
+    real t = refreshed();
+    return (unsigned long long)llroundl((joules(d, scope, t > until ? until : t) - joules(d, scope, since)) * 1000);
+}
+
+// state is the reason why d cannot be asked, or SUCCESS. What went bad stays bad until the handle, or the library, is opened anew.
+static ret_t state(device_t d) {
+    if (told("unloaded", 0, NULL)) unloaded = 1;
+    if (unloaded) return UNINITIALIZED;
+    if (told("lost", d->index, NULL)) d->bad = 1;
+    return d->bad ? GPU_IS_LOST : SUCCESS;
 }
 
 ret_t nvmlInit_v2(void) {
     const char *driver = env("NVML_STUB_DRIVER", "");
-    if (!strcmp(driver, "missing")) return DRIVER_NOT_LOADED;
+    snprintf(control, sizeof control, "%s", env("NVML_STUB_CONTROL", ""));
+    if (!strcmp(driver, "missing") || told("unloaded", 0, NULL)) return DRIVER_NOT_LOADED;
     if (!strcmp(driver, "denied")) return NO_PERMISSION;
+    if (!strcmp(driver, "mismatch") || told("changed", 0, NULL)) return MISMATCH;
     count = atoi(env("NVML_STUB_DEVICES", "1"));
     if (count < 0 || count > MAX_DEVICES) return INVALID_ARGUMENT;
-    for (int i = 0; i < count; i++) devices[i].index = i;
+    memset(current, 0, sizeof current);
+    unloaded = 0;
     window = atof(env("NVML_STUB_WINDOW_MS", "25")) / 1000;
+    per_module = atoi(env("NVML_STUB_MODULE", "0"));
+    with_memory = atoi(env("NVML_STUB_MEMORY", "0"));
+    snprintf(quirk, sizeof quirk, "%s", env("NVML_STUB_QUIRK", ""));
     sscanf(env("NVML_STUB_CAPABILITY", "9.0"), "%d.%d", &major, &minor);
-    snprintf(control, sizeof control, "%s", env("NVML_STUB_CONTROL", ""));
     const char *w = env("NVML_STUB_WAVE", "constant 400");
     memset(&wave, 0, sizeof wave);
     if (sscanf(w, "square %lf %lf %lf", &wave.low, &wave.high, &wave.s) == 3) wave.kind = 'q';
@@ -127,23 +177,32 @@ ret_t nvmlShutdown(void) { return SUCCESS; }
 const char *nvmlErrorString(ret_t r) {
     switch (r) {
     case SUCCESS: return "Success";
+    case UNINITIALIZED: return "Uninitialized";
     case INVALID_ARGUMENT: return "Invalid Argument";
     case NOT_SUPPORTED: return "Not Supported";
     case NO_PERMISSION: return "Insufficient Permissions";
     case DRIVER_NOT_LOADED: return "Driver Not Loaded";
     case GPU_IS_LOST: return "GPU is lost";
+    case MISMATCH: return "RM has detected an NVML/RM version mismatch.";
     }
     return "Unknown Error";
 }
 
 ret_t nvmlDeviceGetCount_v2(unsigned *n) {
-    *n = count;
+    if (unloaded) return UNINITIALIZED;
+    *n = (unsigned)number("count", 0, count);
     return SUCCESS;
 }
 
 ret_t nvmlDeviceGetHandleByIndex_v2(unsigned i, device_t *d) {
-    if (i >= (unsigned)count) return INVALID_ARGUMENT;
-    *d = &devices[i];
+    if (unloaded) return UNINITIALIZED;
+    if (i >= (unsigned)count || i >= number("count", 0, count)) return INVALID_ARGUMENT;
+    if (!current[i] || (current[i]->bad && !told("lost", i, NULL))) {
+        if (used == MAX_HANDLES) return UNKNOWN;
+        current[i] = &handles[used++];
+        current[i]->index = i;
+    }
+    *d = current[i];
     return SUCCESS;
 }
 
@@ -154,15 +213,20 @@ ret_t nvmlDeviceGetName(device_t d, char *name, unsigned length) {
 }
 
 ret_t nvmlDeviceGetUUID(device_t d, char *uuid, unsigned length) {
-    snprintf(uuid, length, "GPU-00000000-0000-0000-0000-%012d", d->index);
+    if (unloaded) return UNINITIALIZED;
+    snprintf(uuid, length, "GPU-00000000-0000-0000-0000-%012d", (int)number("uuid", d->index, d->index));
     return SUCCESS;
 }
 
-ret_t nvmlDeviceGetHandleByUUID(const char *uuid, device_t *d) {
-    int i;
-    if (sscanf(uuid, "GPU-00000000-0000-0000-0000-%d", &i) != 1 || i >= count) return NOT_FOUND;
-    if (told("lost", i, NULL)) return GPU_IS_LOST;
-    *d = &devices[i];
+ret_t nvmlDeviceGetPowerUsage(device_t d, unsigned *power) {
+    ret_t r = state(d);
+    if (r == SUCCESS) *power = milliwatts(d, GPU, 1);
+    return r;
+}
+
+#ifndef BARE
+ret_t nvmlSystemGetDriverVersion(char *version, unsigned length) {
+    snprintf(version, length, "999.10.01");
     return SUCCESS;
 }
 
@@ -180,25 +244,117 @@ ret_t nvmlDeviceGetPowerManagementLimitConstraints(device_t d, unsigned *least, 
     return SUCCESS;
 }
 
-ret_t nvmlDeviceGetPowerUsage(device_t d, unsigned *milliwatts) {
-    if (told("lost", d->index, NULL)) return GPU_IS_LOST;
-    *milliwatts = (unsigned)lroundl(mean(d, 1) * 1000);
+ret_t nvmlDeviceGetPowerManagementDefaultLimit(device_t d, unsigned *limit) {
+    (void)d;
+    *limit = 700000;
+    return SUCCESS;
+}
+
+ret_t nvmlDeviceGetPowerManagementLimit(device_t d, unsigned *limit) {
+    *limit = (unsigned)(number("limit", d->index, 700) * 1000);
+    return state(d);
+}
+
+ret_t nvmlDeviceGetEnforcedPowerLimit(device_t d, unsigned *limit) { return nvmlDeviceGetPowerManagementLimit(d, limit); }
+
+ret_t nvmlDeviceGetClockInfo(device_t d, int type, unsigned *megahertz) {
+    *megahertz = type == 2 ? 3201 : type == 1 ? 1980 : 0; // memory, SM
+    return state(d);
+}
+
+ret_t nvmlDeviceGetCurrentClocksEventReasons(device_t d, unsigned long long *reasons) {
+    *reasons = (unsigned long long)number("reasons", d->index, 0);
+    return state(d);
+}
+
+ret_t nvmlDeviceGetPersistenceMode(device_t d, int *mode) {
+    *mode = 1;
+    return state(d);
+}
+
+ret_t nvmlDeviceGetVbiosVersion(device_t d, char *version, unsigned length) {
+    snprintf(version, length, "96.00.99.00.01");
+    return state(d);
+}
+
+typedef struct {
+    char legacy[16];
+    unsigned domain, bus, device, id, subsystem;
+    char bus_id[32];
+} pci_t; // nvmlPciInfo_t
+
+ret_t nvmlDeviceGetPciInfo_v3(device_t d, pci_t *pci) {
+    memset(pci, 0, sizeof *pci);
+    snprintf(pci->bus_id, sizeof pci->bus_id, "00000000:%02X:00.0", d->index + 1);
+    return state(d);
+}
+
+ret_t nvmlDeviceGetEccMode(device_t d, int *mode, int *pending) {
+    *mode = *pending = 1;
+    return state(d);
+}
+
+ret_t nvmlDeviceGetMigMode(device_t d, unsigned *mode, unsigned *pending) {
+    *mode = *pending = (unsigned)number("mig", d->index, 0);
+    return state(d);
+}
+
+ret_t nvmlDeviceGetMemoryAffinity(device_t d, unsigned size, unsigned long *nodes, int scope) {
+    (void)scope;
+    if (!strcmp(quirk, "homeless")) return NOT_SUPPORTED;
+    memset(nodes, 0, size * sizeof *nodes);
+    nodes[0] = 1UL << (per_module ? d->index / per_module : 0) | 1UL << 40; // and the GPU's own memory, as on the GB200
+    return SUCCESS;
+}
+
+enum { RING = 119, TICK_US = 20000, RING_EPOCH_US = 500000000 };
+
+// The samples are the mean power of each 20 ms, in the type unsigned int, the last RING of them.
+ret_t nvmlDeviceGetSamples(device_t d, int type, unsigned long long seen, int *value_type, unsigned *n, sample_t *samples) {
+    ret_t r = state(d);
+    int scope = type == 0 ? GPU : MODULE;
+    if (r != SUCCESS) return r;
+    if (type != 0 && (type != 7 || !per_module)) return NOT_SUPPORTED;
+    real ahead = number("future", d->index, 0) ? 3600 : 0;
+    long long last = (long long)floorl((now() + ahead) * 1e6L + 0.5L) / TICK_US, first = last - RING + 1;
+    if (number("ring", d->index, 0) || now() * 1e6L < RING_EPOCH_US) return NOT_FOUND;
+    if (seen && (long long)((seen + RING_EPOCH_US) / TICK_US) >= first) first = (seen + RING_EPOCH_US) / TICK_US + 1;
+    if (first > last) return NOT_FOUND;
+    *value_type = 1;
+    if (samples == NULL) {
+        *n = (unsigned)(last - first + 1);
+        return SUCCESS;
+    }
+    unsigned room = *n;
+    for (*n = 0; *n < room && first <= last; first++, ++*n) {
+        samples[*n].time = (unsigned long long)(first * TICK_US - RING_EPOCH_US);
+        samples[*n].value.ui = (unsigned)lroundl(mean(d, scope, TICK_US * 1e-6L, first * TICK_US * 1e-6L) * 1000);
+    }
     return SUCCESS;
 }
 
 ret_t nvmlDeviceGetTotalEnergyConsumption(device_t d, unsigned long long *energy) {
-    if (told("lost", d->index, NULL)) return GPU_IS_LOST;
-    *energy = millijoules(d);
-    return SUCCESS;
+    ret_t r = state(d);
+    if (r == SUCCESS) *energy = millijoules(d, GPU);
+    return r;
 }
 
 #ifndef NO_FIELD_VALUES
+static int offered(unsigned field, unsigned scope) {
+    if (told("unsupported", field, NULL) || !strcmp(env("NVML_STUB_DRIVER", ""), "old")) return 0;
+    if (field == 191 && (!strcmp(quirk, "counter") || !strcmp(quirk, "ignored"))) return 0;
+    if (!strcmp(quirk, "ignored")) return 1;
+    if (scope == MODULE) return per_module > 0;
+    if (scope == MEMORY) return with_memory && field != 186;
+    return scope == GPU;
+}
+
 static void get(const struct device *d, field_t *v) {
     if (told("failed", v->field, NULL)) { // like the real one: the value stays as it was
         v->ret = UNKNOWN;
         return;
     }
-    if (v->scope != 0 || told("unsupported", v->field, NULL) || !strcmp(env("NVML_STUB_DRIVER", ""), "old")) {
+    if (!offered(v->field, v->scope)) {
         v->ret = NOT_SUPPORTED;
         return;
     }
@@ -209,18 +365,30 @@ static void get(const struct device *d, field_t *v) {
         v->value.si = -1;
         return;
     }
+    int scope = !strcmp(quirk, "ignored") ? GPU : v->scope;
     switch (v->field) {
     case 83:
+        if (!strcmp(quirk, "counter") || !strcmp(quirk, "same")) scope = MODULE;
+        // fall through
+    case 191:
         v->type = 3;
-        v->value.ull = millijoules(d);
+        v->value.ull = millijoules(d, scope);
         break;
     case 185: // only half of the union is written, as by the real library
         v->type = 1;
-        v->value.ui = (unsigned)lroundl(mean(d, 1) * 1000);
+        v->value.ui = milliwatts(d, scope, 1);
         break;
     case 186:
         v->type = 1;
-        v->value.ui = (unsigned)lroundl(mean(d, window) * 1000);
+        v->value.ui = milliwatts(d, scope, window);
+        break;
+    case 188:
+        v->type = 1;
+        v->value.ui = scope == MODULE ? 1000000 * per_module : 700000;
+        break;
+    case 190:
+        v->type = 1;
+        v->value.ui = scope == MODULE ? 900000 * per_module : 700000;
         break;
     default:
         v->ret = INVALID_ARGUMENT;
@@ -228,10 +396,11 @@ static void get(const struct device *d, field_t *v) {
 }
 
 ret_t nvmlDeviceGetFieldValues(device_t d, int n, field_t *values) {
-    if (told("lost", d->index, NULL)) return GPU_IS_LOST;
-    for (int i = 0; i < n; i++)
+    ret_t r = state(d);
+    for (int i = 0; r == SUCCESS && i < n; i++)
         if (!told("skipped", values[i].field, NULL)) // not even a return code
             get(d, &values[i]);
-    return SUCCESS;
+    return r;
 }
+#endif
 #endif
