@@ -1,0 +1,286 @@
+package redfish
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"agentwatt/meterd/internal/sampler"
+	"agentwatt/shared/clock"
+	"agentwatt/shared/fault"
+	"agentwatt/shared/power"
+)
+
+// Source reads one Redfish service. It implements sampler.Source and sampler.Noter.
+type Source struct {
+	options Options
+	now     func() clock.Stamp
+	client  *client
+	layout  atomic.Pointer[layout]
+	latest  []clock.Stamp // of the last sample of each meter
+	next    int           // part that is polled first
+	notes   []power.Note
+	closed  bool
+
+	lost  bool          // the service does not answer
+	retry clock.Stamp   // when it is asked again
+	wait  time.Duration // after the next failure
+	ahead time.Duration // its clock, by HTTP; noted when it changes
+	dated clock.Stamp   // when that was last looked at; 0: never
+
+	search  bool               // devices seem to have come or gone
+	looked  clock.Stamp        // when they were last looked for
+	wanted  chan struct{}      // asks for a search
+	fresh   chan *layout       // brings what it found
+	push    *push              // nil: not listening
+	stop    context.CancelFunc // ends what runs beside the reads
+	running sync.WaitGroup
+}
+
+const (
+	searchAgain = time.Minute      // at least, between searches for devices
+	loseMost    = 30 * time.Second // longest pause between tries to reach a lost service
+	dateAgain   = time.Minute      // between looks at the service's clock
+	skewNoted   = 2 * time.Second  // change of its clock that is worth a note; HTTP counts whole seconds
+	mostNotes   = 4096             // that wait to be taken
+)
+
+// Open logs in and finds the meters. Errors wrap sampler.ErrUnavailable with the reason, and a hint where the user can act.
+func Open(ctx context.Context, o Options) (*Source, error) {
+	o, base, err := o.complete()
+	if err != nil {
+		return nil, fmt.Errorf("open redfish: %w: %w", err, sampler.ErrUnavailable)
+	}
+	c, err := newClient(o, base)
+	if err != nil {
+		return nil, fmt.Errorf("open redfish %s: %w: %w", o.Name, err, sampler.ErrUnavailable)
+	}
+	l, err := discover(ctx, o, c)
+	if err == nil && len(l.meters) == 0 {
+		err = errors.New("the service has no power or energy value")
+		if len(l.absent) > 0 {
+			err = fmt.Errorf("%w: %s", err, l.absent[0])
+		}
+		if l.failed != nil {
+			err = l.failed
+		}
+	}
+	if err != nil {
+		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Timeout)
+		defer cancel()
+		_ = c.login.leave(leave, c)
+		c.wire.CloseIdleConnections()
+		err = fmt.Errorf("open redfish %s: %w: %w", o.Name, err, sampler.ErrUnavailable)
+		return nil, fault.Hint(err, "%s", remedy(err))
+	}
+	s := &Source{
+		options: o, now: o.Now, client: c, looked: o.Now(),
+		wanted: make(chan struct{}, 1), fresh: make(chan *layout, 1),
+	}
+	if !o.NoPush {
+		s.push = newPush(o.Now)
+	}
+	s.use(l)
+	s.begin(ctx, l.events)
+	return s, nil
+}
+
+// begin starts what runs beside the reads until Close: the search for devices and the event stream.
+func (s *Source) begin(ctx context.Context, events string) {
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.running.Go(func() { s.searches(ctx) })
+	if events != "" && s.push != nil {
+		s.running.Go(func() { s.push.listen(ctx, s.client, events) })
+	}
+}
+
+// remedy says what to do about an error of Open.
+func remedy(err error) string {
+	var status *statusError
+	switch {
+	case errors.Is(err, errRefused), errors.As(err, &status) && status.code == http.StatusUnauthorized:
+		return "check user and password; a read-only account is enough"
+	case errors.As(err, &status) && status.code == http.StatusForbidden:
+		return "give the account the role ReadOnly"
+	case certificate(err):
+		return "name the authority that signed the device's certificate (ca_file), or pin the certificate (fingerprint)"
+	}
+	return "check the address, and that the device's Redfish service is switched on: curl -k https://HOST/redfish/v1/"
+}
+
+// certificate reports whether err is about whom to believe.
+func certificate(err error) bool {
+	var v *tls.CertificateVerificationError
+	return errors.As(err, &v) || errors.Is(err, errPinned)
+}
+
+// use takes over a layout: the first one, or what a search found. Meters that are the same stay the same slice.
+func (s *Source) use(l *layout) {
+	if old := s.layout.Load(); old != nil && slices.Equal(old.meters, l.meters) {
+		return
+	}
+	s.latest = make([]clock.Stamp, len(l.meters))
+	for _, n := range l.notes {
+		s.note(n.Device, n.Key, n.Value)
+	}
+	s.next = 0
+	s.layout.Store(l)
+	if s.push != nil {
+		s.push.rename(l.pushed)
+	}
+}
+
+// Meters lists what is read.
+func (s *Source) Meters() []power.Meter { return s.layout.Load().meters }
+
+// Absent lists what the service does not offer, each with its reason.
+func (s *Source) Absent() []string { return s.layout.Load().absent }
+
+func (s *Source) meterOf(p *point) *power.Meter { return &s.layout.Load().meters[p.meter] }
+
+// Read polls the totals, then as many of the parts as its time allows, going on there in the next Read; values that the
+// service pushed since the last Read come in front. Cancelled in the middle, it returns what it has.
+func (s *Source) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, error) {
+	if s.closed {
+		return dst, fmt.Errorf("read redfish %s after its end: %w", s.options.Name, sampler.ErrGone)
+	}
+	if err := ctx.Err(); err != nil {
+		return dst, err
+	}
+	s.adopt()
+	within, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel()
+	l := s.layout.Load()
+	s.collect(within)
+	dst = s.pushed(dst)
+	for _, d := range l.docs[:l.totals] {
+		dst = s.poll(within, d, dst)
+	}
+	parts := l.docs[l.totals:]
+	for n, began := 0, time.Now(); n < len(parts) && time.Since(began) < s.options.Parts; n++ {
+		dst = s.poll(within, parts[s.next%len(parts)], dst)
+		s.next = (s.next + 1) % len(parts)
+	}
+	dst = s.pushed(dst)
+	s.look()
+	return dst, nil
+}
+
+// down reports whether the service is lost and not yet to be asked again.
+func (s *Source) down(now clock.Stamp) bool { return s.lost && now < s.retry }
+
+// lose notes that the service does not answer.
+func (s *Source) lose(err error) {
+	if !s.lost {
+		s.lost, s.wait = true, 0
+		s.note("", "lost", err.Error())
+	}
+	s.wait = min(max(2*s.wait, retryFirst), loseMost)
+	s.retry = s.now().Add(s.wait)
+}
+
+// found notes that it does. What it offers may have changed in between.
+func (s *Source) found() {
+	if s.lost {
+		s.lost, s.search = false, true
+		s.note("", "lost", "no longer")
+	}
+}
+
+// look asks for a search where there is reason to.
+func (s *Source) look() {
+	now := s.now()
+	if !s.search || s.lost || now.Sub(s.looked) < searchAgain {
+		return
+	}
+	s.search, s.looked = false, now
+	select {
+	case s.wanted <- struct{}{}:
+	default: // one is under way
+	}
+}
+
+// searches looks for devices whenever it is asked to, beside the reads: it takes many requests.
+func (s *Source) searches(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wanted:
+		}
+		l, err := discover(ctx, s.options, s.client)
+		if err != nil || l.failed != nil || len(l.meters) == 0 {
+			continue // some of it may have been busy: what is known stays
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case s.fresh <- l:
+		}
+	}
+}
+
+// adopt takes over what a search found.
+func (s *Source) adopt() {
+	select {
+	case l := <-s.fresh:
+		s.use(l)
+	default:
+	}
+}
+
+// clockOf notes how far the service's clock is off, now and then.
+func (s *Source) clockOf(h http.Header) {
+	now := s.now()
+	if s.dated != 0 && now.Sub(s.dated) < dateAgain {
+		return
+	}
+	ahead, ok := skew(h, now)
+	if !ok {
+		return
+	}
+	if s.dated == 0 || (ahead-s.ahead).Abs() >= skewNoted {
+		s.ahead = ahead
+		s.note("", "clock_skew_seconds", seconds(ahead.Round(time.Second/2)))
+	}
+	s.dated = now
+}
+
+// note keeps a note until it is taken.
+func (s *Source) note(device, key, value string) {
+	if len(s.notes) < mostNotes {
+		s.notes = append(s.notes, power.Note{Time: s.now(), Device: device, Key: key, Value: value})
+	}
+}
+
+// Notes appends what came up since the last call: what the devices say of themselves, the service's clock, readings that
+// contradict themselves, losses and returns.
+func (s *Source) Notes(dst []power.Note) []power.Note {
+	dst = append(dst, s.notes...)
+	s.notes = s.notes[:0]
+	return dst
+}
+
+// Close ends the session and all connections. Closing twice is the same as once.
+func (s *Source) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.stop()
+	s.running.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.Timeout)
+	defer cancel()
+	err := s.client.login.leave(ctx, s.client)
+	s.client.wire.CloseIdleConnections()
+	if err != nil && !s.lost {
+		return fmt.Errorf("close redfish %s: %w", s.options.Name, err)
+	}
+	return nil
+}
