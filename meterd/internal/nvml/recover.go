@@ -53,11 +53,9 @@ func (s *Source) recover() error {
 
 // restart initialises the library anew. If the driver is not there the library stays down, and every GPU is lost.
 func (s *Source) restart(now clock.Stamp) error {
-	event := "library_restart"
+	reload := s.down
 	for _, d := range s.devices {
-		if s.down || d.cause == lib.ERROR_UNINITIALIZED || d.cause == lib.ERROR_DRIVER_NOT_LOADED {
-			event = "driver_reload"
-		}
+		reload = reload || d.cause == lib.ERROR_UNINITIALIZED || d.cause == lib.ERROR_DRIVER_NOT_LOADED
 		d.lost = true
 	}
 	if !s.down {
@@ -66,7 +64,9 @@ func (s *Source) restart(now clock.Stamp) error {
 	switch ret := s.lib.start(); ret {
 	case lib.SUCCESS:
 		s.down = false
-		s.note(now, "", "event", event)
+		if reload {
+			s.note(now, "", "event", "driver_reload")
+		}
 	case lib.ERROR_LIB_RM_VERSION_MISMATCH: // a library that is loaded stays as it is until the process ends
 		s.down = true
 		err := fmt.Errorf("initialise NVML again: %v: %w", ret, sampler.ErrGone)

@@ -81,9 +81,7 @@ func openStub(t testing.TB, env ...string) *stub {
 
 func tryStub(t testing.TB, env ...string) (*stub, error) {
 	t.Helper()
-	if os.Getenv(stubDir) == "" {
-		t.Skip("SKIPPED, NOT TESTED: no gcc to build the stub library")
-	}
+	libraries := stubsAt(t)
 	s := &stub{t: t, dir: t.TempDir()}
 	s.advance(epoch)
 	t.Setenv("NVML_STUB_CLOCK", s.path("clock"))
@@ -93,10 +91,20 @@ func tryStub(t testing.TB, env ...string) (*stub, error) {
 	}
 	var err error
 	s.Source, err = Open(t.Context(), Options{
-		Library: filepath.Join(os.Getenv(stubDir), fullStub), Now: s.time, Boot: s.uptime,
+		Library: filepath.Join(libraries, fullStub), Now: s.time, Boot: s.uptime,
 		Ring: os.Getenv("NVML_STUB_RING") != "", // the only name that is not the library's
 	})
 	return s, err
+}
+
+// stubsAt returns where the libraries are.
+func stubsAt(t testing.TB) string {
+	t.Helper()
+	dir := os.Getenv(stubDir)
+	if dir == "" {
+		t.Skip("SKIPPED, NOT TESTED: no gcc to build the stub library")
+	}
+	return dir
 }
 
 func (s *stub) path(name string) string { return filepath.Join(s.dir, name) }

@@ -14,7 +14,8 @@
 //                         "homeless": which module a GPU is on is not told
 //   NVML_STUB_DRIVER      "old": no field values; "missing": not loaded; "denied": no permission; "mismatch": of another version
 //   NVML_STUB_CLOCK       file of 8 bytes, nanoseconds, that replaces the time since the epoch
-//   NVML_STUB_CONTROL     file of words read by every call: "lost N" (its handle stays bad), "reset N S" (counter zero at S),
+//   NVML_STUB_CONTROL     file of words read by every call: "lost N" (its handle stays bad), "stuck N" (so do new ones, until
+//                         the library is initialised again), "reset N S" (counter zero at S),
 //                         "unsupported FIELD", "failed FIELD", "garbage FIELD" (a negative value), "skipped FIELD" (not answered),
 //                         "uuid N M" (GPU N is another one), "count 0 N" (that many GPUs), "frozen N S" (counter stands still from S),
 //                         "mig N 1", "limit N W", "reasons N BITS", "unloaded 0" (the driver; every handle stays bad), "changed 0"
@@ -197,7 +198,7 @@ ret_t nvmlDeviceGetCount_v2(unsigned *n) {
 ret_t nvmlDeviceGetHandleByIndex_v2(unsigned i, device_t *d) {
     if (unloaded) return UNINITIALIZED;
     if (i >= (unsigned)count || i >= number("count", 0, count)) return INVALID_ARGUMENT;
-    if (!current[i] || (current[i]->bad && !told("lost", i, NULL))) {
+    if (!current[i] || (current[i]->bad && !told("lost", i, NULL) && !told("stuck", i, NULL))) {
         if (used == MAX_HANDLES) return UNKNOWN;
         current[i] = &handles[used++];
         current[i]->index = i;

@@ -1,0 +1,176 @@
+//go:build linux && cgo
+
+package nvml
+
+import (
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"agentwatt/shared/clock"
+	"agentwatt/shared/power"
+)
+
+// rings returns the indexes of the meters that are rings.
+func (s *stub) rings() (list []int) {
+	for i, m := range s.Meters() {
+		if strings.HasSuffix(m.ID, "ring") {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func TestRingIsOnlyReadIfWanted(t *testing.T) {
+	if s := openStub(t, "MODULE", "1"); len(s.rings()) != 0 {
+		t.Errorf("meters %+v, want no ring", s.Meters())
+	}
+}
+
+func TestRingMeter(t *testing.T) {
+	s := openStub(t, "RING", "1", "MODULE", "1")
+	rings := s.rings()
+	if len(rings) != 2 {
+		t.Fatalf("%d rings, want those of the GPU and of its module", len(rings))
+	}
+	m := power.Meter{
+		ID: "nvml/" + uuid0 + "/ring", Device: uuid0, Name: "STUB H200", Scope: power.Accelerator, Quantity: power.Instant, Scale: milli(),
+		Period: 20 * time.Millisecond, PeriodFrom: power.Measured, Limit: 700 * power.Watt, Accuracy: -1, Model: "nvml/GH100/ring/unknown",
+	}
+	module := m
+	module.ID, module.Device, module.Scope = "nvml/module-0/module-ring", "module-0", power.Module
+	module.Limit, module.Model = 1000*power.Watt, "nvml/GH100/module-ring/unknown"
+	if diff := cmp.Diff([]power.Meter{m, module}, []power.Meter{s.Meters()[rings[0]], s.Meters()[rings[1]]}); diff != "" {
+		t.Errorf("meters (-want +got):\n%s", diff)
+	}
+}
+
+// Every sample of the ring comes once, in order, with the driver's own time on the host's clock, whatever the pace of the reads
+// as long as the ring holds; what it dropped is a gap. All samples of one call have the time of that call.
+func TestRingSamples(t *testing.T) {
+	s := openStub(t, "RING", "1", "WAVE", "square 120 680 0.73")
+	i := s.rings()[0]
+	energyBetween := square(120, 680, 0.73)
+	var last clock.Stamp
+	gaps := 0
+	for _, pause := range []time.Duration{0, 100, 33, 1, 1000, 19, 40, 2000, 6000, 100, 100} {
+		s.advance(pause * time.Millisecond)
+		fresh := of(s.read(), i)
+		if len(fresh) > 119 {
+			t.Fatalf("%d samples after %v ms", len(fresh), pause)
+		}
+		for _, x := range fresh {
+			if x.Status != power.OK || x.Time != s.time() || x.Device > x.Time || x.Device%clock.Stamp(20*time.Millisecond) != 0 {
+				t.Fatalf("%+v at %v, want a value of the past, on a multiple of 20 ms", x, s.time())
+			}
+			if last != 0 && x.Device.Sub(last) != 20*time.Millisecond {
+				gaps++
+			}
+			last = x.Device
+			at := time.Duration(x.Device).Seconds()
+			if want := (energyBetween(at) - energyBetween(at-0.02)) / 0.02 * 1000; math.Abs(float64(x.Raw)-want) > 1 {
+				t.Fatalf("%d mW at %v s, want %.1f", x.Raw, at, want)
+			}
+		}
+	}
+	if gaps != 1 { // 6 s are more than the ring holds
+		t.Errorf("%d gaps, want 1", gaps)
+	}
+	if lag := s.time().Sub(last); lag >= 20*time.Millisecond {
+		t.Errorf("the last sample is %v old", lag)
+	}
+}
+
+func TestRingFaults(t *testing.T) {
+	tests := []struct {
+		name, control string
+		want          []power.Status
+	}{
+		{"nothing new", "ring 0 1", nil},
+		{"lost", "lost 0", []power.Status{power.Lost}},
+		{"samples of the future", "future 0 1", []power.Status{power.Failed}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := openStub(t, "RING", "1")
+			i := s.rings()[0]
+			s.advance(100 * time.Millisecond)
+			s.read()
+			s.control(test.control + "\n")
+			s.advance(100 * time.Millisecond)
+			var got []power.Status
+			for _, x := range of(s.read(), i) {
+				got = append(got, x.Status)
+				if x.Raw != 0 || x.Device != 0 {
+					t.Errorf("%+v, want neither value nor device time", x)
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("statuses (-want +got):\n%s", diff)
+			}
+			s.control("\n")
+			s.advance(retryLost)
+			s.read() // finds a lost GPU; its ring goes on from here
+			s.advance(100 * time.Millisecond)
+			for _, x := range of(s.read(), i) {
+				if x.Status != power.OK {
+					t.Errorf("%+v, want values again", x)
+				}
+			}
+		})
+	}
+}
+
+// A ring whose clock is not understood is not read.
+func TestRingClock(t *testing.T) {
+	s := openStub(t)
+	for name, boot := range map[string]func() time.Duration{
+		"ahead":  func() time.Duration { return s.uptime() + time.Minute },
+		"behind": func() time.Duration { return s.uptime() - time.Minute },
+		"none":   func() time.Duration { return 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			other, err := Open(t.Context(), Options{Library: filepath.Join(stubsAt(t), fullStub), Ring: true, Now: s.time, Boot: boot})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.Close()
+			if got := strings.Join(other.Absent(), "\n"); len(other.Meters()) != 3 || !strings.Contains(got, "ring: the samples are not stamped with the time since boot") {
+				t.Errorf("%d meters, absent %s; want no ring, and why", len(other.Meters()), got)
+			}
+		})
+	}
+}
+
+func TestRingDoesNotAllocate(t *testing.T) {
+	s := openStub(t, "RING", "1", "DEVICES", "4", "MODULE", "2", "CLOCK", "")
+	dst := make([]power.Sample, 0, 4096)
+	for range 10 {
+		s.read()
+	}
+	if got := testing.AllocsPerRun(50, func() {
+		if _, err := s.Read(t.Context(), dst); err != nil {
+			t.Fatal(err)
+		}
+	}); got != 0 {
+		t.Errorf("%v allocations per read, want 0", got)
+	}
+}
+
+func BenchmarkReadRing(b *testing.B) {
+	s := openStub(b, "RING", "1", "DEVICES", "8", "CONTROL", "")
+	dst := make([]power.Sample, 0, 4096)
+	for range 10 {
+		s.read()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Read(b.Context(), dst); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
