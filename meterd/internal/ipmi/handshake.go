@@ -51,9 +51,6 @@ func (s *session) openSession(ctx context.Context) error {
 	var got rmcpplus.OpenSessionResponse
 	err := s.plain(ctx, types.PayloadTypeRmcpOpenSessionRequest, types.PayloadTypeRmcpOpenSessionResponse, ask.Pack(),
 		func(b []byte) bool { return got.Unpack(b) == nil && got.RemoteConsoleSessionID == k.console })
-	if err == nil {
-		err = refusal(got.RmcpStatusCode)
-	}
 	if err == nil && (types.AuthAlg(got.AuthAlg) != k.suite.auth || types.IntegrityAlg(got.IntegrityAlg) != k.suite.integrity ||
 		types.CryptAlg(got.CryptAlg) != k.suite.crypt) {
 		err = fmt.Errorf("%w %d and offers a weaker one", errSuite, k.suite.id)
@@ -70,11 +67,8 @@ func (s *session) challenge(ctx context.Context, first *rmcpplus.RAKPMessage1, p
 	k := &s.keys
 	got := &rmcpplus.RAKPMessage2{AuthAlg: k.suite.auth}
 	err := s.plain(ctx, types.PayloadTypeRAKPMessage1, types.PayloadTypeRAKPMessage2, first.Pack(), func(b []byte) bool {
-		return got.Unpack(b) == nil && got.MessageTag == first.MessageTag && got.RemoteConsoleSessionID == k.console
+		return got.Unpack(b) == nil && got.RemoteConsoleSessionID == k.console
 	})
-	if err == nil {
-		err = refusal(got.RmcpStatusCode)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("name the user: %w", err)
 	}
@@ -107,11 +101,8 @@ func (s *session) prove(ctx context.Context, first *rmcpplus.RAKPMessage1, secon
 	third := rmcpplus.RAKPMessage3{MessageTag: 2, ManagedSystemSessionID: k.bmc, KeyExchangeAuthenticationCode: proof}
 	got := rmcpplus.RAKPMessage4{AuthAlg: k.suite.auth}
 	err = s.plain(ctx, types.PayloadTypeRAKPMessage3, types.PayloadTypeRAKPMessage4, third.Pack(), func(b []byte) bool {
-		return got.Unpack(b) == nil && got.MessageTag == third.MessageTag && got.MgmtConsoleSessionID == k.console
+		return got.Unpack(b) == nil && got.MgmtConsoleSessionID == k.console
 	})
-	if err == nil {
-		err = refusal(got.RmcpStatusCode)
-	}
 	if err == nil && !crypto.Equal(want, got.IntegrityCheckValue) {
 		err = errors.New("the BMC does not prove that it knows the session's key")
 	}
@@ -122,13 +113,23 @@ func (s *session) prove(ctx context.Context, first *rmcpplus.RAKPMessage1, secon
 	return nil
 }
 
-// plain sends a message of the handshake, which has no session yet, and waits for the answer that accept takes.
+// plain sends a message of the handshake, which has no session yet, and waits for a refusal or the answer that accept
+// takes. Both begin with the tag of the message and a status; a refusal may end there, as ipmi_sim's do.
 func (s *session) plain(ctx context.Context, kind, want types.PayloadType, payload []byte, accept func([]byte) bool) error {
 	packet := protocol.BuildRMCPPlusPacket(byte(kind), 0, 0, 0, payload)
-	return s.exchange(ctx, func() ([]byte, error) { return packet, nil }, func(p []byte) bool {
+	var status types.RmcpStatusCode
+	err := s.exchange(ctx, func() ([]byte, error) { return packet, nil }, func(p []byte) bool {
 		id, _, got, flags, body, ok := header(p)
-		return ok && id == 0 && got == byte(want) && flags == got && accept(body)
+		if !ok || id != 0 || got != byte(want) || flags != got || len(body) < 2 || body[0] != payload[0] {
+			return false
+		}
+		status = types.RmcpStatusCode(body[1])
+		return status != types.RmcpStatusCodeNoErrors || accept(body)
 	})
+	if err != nil {
+		return err
+	}
+	return refusal(status)
 }
 
 // refusal makes an error of a status that is not 0, IPMI 2.0, table 13-15.

@@ -1,12 +1,25 @@
 package ipmi
 
 import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/bougou/go-ipmi/pkg/types"
+	"github.com/google/go-cmp/cmp"
+
+	"agentwatt/meterd/internal/sampler"
+	"agentwatt/meterd/internal/sourcetest"
+	"agentwatt/shared/clock"
+	"agentwatt/shared/fault"
 	"agentwatt/shared/power"
 )
 
-// watts returns the value of each meter of one read, by the last part of its ID; -1 without a value.
 func read(t *testing.T, s *Source) ([]power.Sample, []power.Meter) {
 	t.Helper()
 	got, err := s.Read(t.Context(), nil)
@@ -16,9 +29,449 @@ func read(t *testing.T, s *Source) ([]power.Sample, []power.Meter) {
 	return got, s.Meters()
 }
 
-func TestSmoke(t *testing.T) {
+// statuses of one read, in order of the meters.
+func statuses(t *testing.T, s *Source) []power.Status {
+	t.Helper()
+	samples, meters := read(t, s)
+	got := make([]power.Status, len(meters))
+	for _, x := range samples {
+		got[x.Meter] = x.Status
+	}
+	return got
+}
+
+// notes by key, the last value of each.
+func notes(s *Source) map[string]string {
+	got := map[string]string{}
+	for _, n := range s.Notes(nil) {
+		got[n.Key] = n.Value
+	}
+	return got
+}
+
+func TestConformance(t *testing.T) {
+	var n *node
+	sourcetest.Run(t, sourcetest.Case{
+		Open: func(t *testing.T) sampler.Source {
+			n = newNode(t, full)
+			return n.open()
+		},
+		Hide:    func(*testing.T) { n.deny(types.NetFnGroupExtensionRequest, codeInvalid) },
+		Lose:    func(*testing.T) { n.stop() },
+		Restore: func(*testing.T) { n.start(); n.t.Cleanup(n.stop) },
+		Allocs:  -1, // the BMC is in the same process
+		Steps:   100,
+	})
+}
+
+// full is a node with DCMI, a sensor of the whole node, two supplies and a part.
+func full(n *node) {
+	n.records = [][]byte{
+		record(1, "Pwr Consumption", factors{m: 4}),
+		record(2, "PS1 Input Power", factors{m: 8, b: 24}),
+		record(3, "PS2 Input Power", factors{m: 8, b: 24}),
+		record(4, "CPU Power", factors{m: 1}),
+	}
+	n.sensors = map[byte][2]byte{1: {99, 0xc0}, 2: {20, 0xc0}, 3: {30, 0xc0}, 4: {120, 0xc0}}
+}
+
+func TestMeters(t *testing.T) {
+	n := newNode(t, full)
+	s := n.open(func(o *Options) { o.Name = "gpu7" })
+	m := power.Meter{Device: "gpu7", Name: "Dell, product 256", Scope: power.Node, Quantity: power.Held, Accuracy: 0.05,
+		AccuracyFrom: power.Assumed, Model: "ipmi/dell/sdr/unknown"}
+	with := func(id, device string, scope power.Scope, num int64) power.Meter {
+		m := m
+		m.ID, m.Device, m.Scope, m.Scale = "ipmi/gpu7/"+id, device, scope, power.Scale{Num: num, Den: 1}
+		return m
+	}
+	dcmi := with("dcmi", "gpu7", power.Node, 1_000_000)
+	dcmi.Model = "ipmi/dell/dcmi/unknown"
+	want := []power.Meter{
+		dcmi,
+		with("pwr-consumption", "gpu7", power.Node, 4_000_000),
+		with("ps1-input-power", "gpu7/ps1-input-power", power.Component, 8_000_000),
+		with("ps2-input-power", "gpu7/ps2-input-power", power.Component, 8_000_000),
+		with("cpu-power", "gpu7/cpu-power", power.Component, 1_000_000),
+	}
+	if diff := cmp.Diff(want, s.Meters()); diff != "" {
+		t.Errorf("meters (-want +got):\n%s", diff)
+	}
+	samples, _ := read(t, s)
+	var raw []int64
+	for _, x := range samples {
+		raw = append(raw, x.Raw)
+	}
+	if diff := cmp.Diff([]int64{int64(sine(7)), 99, 20 + 3, 30 + 3, 120}, raw); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	wantNotes := map[string]string{
+		"bmc_manufacturer": "Dell", "bmc_product_id": "256", "bmc_firmware": "6.10", "bmc_cipher_suite": "17",
+		"bmc_guid":     "1f1e1d1c-1b1a-1918-1716-151413121110",
+		"dcmi_version": "1.5", "dcmi_power_management": "true", "dcmi_state": "active",
+		"dcmi_average_period_seconds": "7", "dcmi_average_periods_seconds": "5,30,120", "quantisation_watts": "1",
+	}
+	if diff := cmp.Diff(wantNotes, notes(s)); diff != "" {
+		t.Errorf("notes (-want +got):\n%s", diff)
+	}
+	if read(t, s); len(notes(s)) != 0 {
+		t.Error("notes come again")
+	}
+}
+
+// Whatever sensors there are, the devices of the node scope add up to the node once.
+func TestEachJouleOnce(t *testing.T) {
+	all := []sensor{{name: "Sys Power"}, {name: "PSU1 Input Power"}, {name: "PSU2 Input Power"}, {name: "PSU1 Output Power"}, {name: "CPU1 Power"},
+		{name: "Power", entity: entitySupply, direction: directionInput}, {name: "Total Power", entity: entitySupply}, {name: "PSU1 Input Power", number: 7}}
+	for _, c := range []struct {
+		name    string
+		dcmi    bool
+		sensors []sensor
+		node    []string // devices of the node scope
+		say     bool
+	}{
+		{"DCMI alone", true, nil, []string{"n"}, false},
+		{"everything", true, all, []string{"n"}, false},
+		{"no DCMI", false, all, []string{"n"}, false},
+		{"only supplies", false, all[1:3], []string{"n/psu1-input-power", "n/psu2-input-power"}, true},
+		{"supplies and parts", false, all[1:6], []string{"n/power", "n/psu1-input-power", "n/psu2-input-power"}, true},
+		{"only outputs and parts", false, all[3:5], nil, false},
+	} {
+		meters, ports, say := plan("n", identity{}, c.dcmi, c.sensors)
+		var node []string
+		ids := map[string]bool{}
+		for _, m := range meters {
+			if m.Scope == power.Node {
+				node = append(node, m.Device)
+			}
+			ids[m.ID] = true
+		}
+		slices.Sort(node)
+		if diff := cmp.Diff(c.node, slices.Compact(node)); diff != "" || say != c.say {
+			t.Errorf("%s: says so %v, want %v; devices (-want +got):\n%s", c.name, say, c.say, diff)
+		}
+		if len(ids) != len(meters) || len(ports) != len(meters) {
+			t.Errorf("%s: %d meters, %d ports, %d IDs", c.name, len(meters), len(ports), len(ids))
+		}
+	}
+}
+
+// The state bit of OpenBMC says "deactivated" with valid readings.
+func TestStateBitLies(t *testing.T) {
+	n := newNode(t, func(n *node) { n.inactive, n.wave = true, constant(319) })
+	s := n.open()
+	if got, _ := read(t, s); got[0].Raw != 319 || got[0].Status != power.OK || notes(s)["dcmi_state"] != "deactivated" {
+		t.Errorf("got %+v, want 319 W and a note", got[0])
+	}
+	n.set(func() { n.inactive = false })
+	if read(t, s); notes(s)["dcmi_state"] != "active" {
+		t.Error("no note of the change")
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	group := types.NetFnGroupExtensionRequest
+	frames := func(text string) func(*node) {
+		return func(n *node) {
+			n.replies[group] = func(byte, []byte) ([]byte, types.CompletionCode) {
+				f := bytesOf(n.t, text)
+				return f[1:], types.CompletionCode(f[0])
+			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*node)
+		want   power.Status
+	}{
+		{"a value", func(*node) {}, power.OK},
+		{"no longer there", frames("c1"), power.Unsupported},
+		{"no privilege", frames("d4"), power.Denied},
+		{"unspecified", frames("ff"), power.Failed},
+		{"another group", frames("00 00 d7 00 a2 00 14 01 b0 00 6f 4e a4 58 10 cd 70 43 40"), power.Failed},
+		{"short", frames("00 dc d7 00"), power.Failed},
+		{"busy twice", func(n *node) { n.busy = 2 }, power.OK},
+		{"busy for long", func(n *node) { n.busy = 100 }, power.Failed},
+		{"0 W of a host that is on", func(n *node) { n.wave = constant(0) }, power.Failed},
+		{"0 W of a host that is off", func(n *node) { n.wave, n.on = constant(0), false }, power.OK},
+	} {
+		n := newNode(t)
+		s := n.open()
+		n.set(func() { c.change(n) })
+		got, _ := read(t, s)
+		if got[0].Status != c.want || got[0].Status != power.OK && got[0].Raw != 0 {
+			t.Errorf("%s: got %+v, want status %v", c.name, got[0], c.want)
+		}
+		if n.set(func() {}); n.asked > 2+busyAttempts {
+			t.Errorf("%s: asked %d times", c.name, n.asked)
+		}
+	}
+}
+
+// Sensors that are switched off or whose part is away have no value, and the others do.
+func TestSensorsWithoutReading(t *testing.T) {
+	n := newNode(t, full)
+	s := n.open()
+	n.set(func() {
+		n.sensors[1] = [2]byte{0, 0xc0}   // 0 W, host on
+		n.sensors[2] = [2]byte{20, 0x80}  // scanning disabled
+		n.sensors[3] = [2]byte{30, 0xe0}  // reading unavailable
+		n.sensors[4] = [2]byte{120, 0x40} // events disabled, which does not matter
+	})
+	want := []power.Status{power.OK, power.Failed, power.Unsupported, power.Unsupported, power.OK}
+	if diff := cmp.Diff(want, statuses(t, s)); diff != "" {
+		t.Errorf("statuses (-want +got):\n%s", diff)
+	}
+	n.set(func() { delete(n.sensors, 4) })
+	if got := statuses(t, s)[4]; got != power.Unsupported {
+		t.Errorf("a sensor that is gone: %v", got)
+	}
+}
+
+// A BMC that restarts forgets the session; the next read but one has values.
+func TestRestart(t *testing.T) {
 	n := newNode(t)
 	s := n.open()
-	got, m := read(t, s)
-	t.Logf("%+v %+v %v %v", got, m, s.Absent(), s.Notes(nil))
+	read(t, s)
+	for range 3 {
+		n.stop()
+		n.start()
+		t.Cleanup(n.stop)
+		if got := statuses(t, s)[0]; got != power.Lost {
+			t.Errorf("the first read after a restart: %v, want lost", got)
+		}
+		if got := statuses(t, s)[0]; got != power.OK {
+			t.Errorf("the second read after a restart: %v, want ok", got)
+		}
+	}
+	if got := notes(s)["bmc_session"]; got != "reopened" {
+		t.Errorf("note %q of the new session", got)
+	}
+}
+
+func TestWrongPassword(t *testing.T) {
+	n := newNode(t)
+	for name, change := range map[string]func(*Options){
+		"password":  func(o *Options) { o.Password = "guess-me-not" },
+		"user":      func(o *Options) { o.User = "nobody" },
+		"privilege": func(o *Options) { o.Privilege = "administrator" },
+	} {
+		o := n.options()
+		change(&o)
+		s, err := Open(t.Context(), o)
+		if err == nil {
+			s.Close()
+			t.Errorf("wrong %s: opened", name)
+			continue
+		}
+		if !errors.Is(err, ErrRefused) || !errors.Is(err, sampler.ErrUnavailable) || !strings.Contains(fault.Advice(err), "password file") {
+			t.Errorf("wrong %s: %v, hint %q", name, err, fault.Advice(err))
+		}
+		if text := err.Error() + fault.Advice(err); strings.Contains(text, o.Password) || strings.Contains(text, testPassword) {
+			t.Errorf("wrong %s: the error tells a password: %s", name, text)
+		}
+	}
+}
+
+// A password that is changed under us is tried once, and then not for minutes.
+func TestRefusedIsNotHammered(t *testing.T) {
+	n := newNode(t)
+	now := clock.At(time.Now())
+	s := n.open(func(o *Options) { o.Now = func() clock.Stamp { return now } })
+	restart := func(password string) {
+		n.stop()
+		n.password = password
+		n.start()
+		t.Cleanup(n.stop)
+	}
+	restart("changed")
+	if got := []power.Status{statuses(t, s)[0], statuses(t, s)[0]}; got[0] != power.Lost || got[1] != power.Denied {
+		t.Fatalf("got %v, want lost, then denied", got)
+	}
+	restart(testPassword) // from here on an attempt would succeed
+	for range 50 {
+		if got := statuses(t, s)[0]; got != power.Denied {
+			t.Fatalf("%v within the pause: it was tried again", got)
+		}
+		now = now.Add(refusedPause / 51)
+	}
+	now = now.Add(refusedPause / 10)
+	if got := statuses(t, s)[0]; got != power.OK {
+		t.Errorf("after the pause: %v", got)
+	}
+}
+
+// silent is an address that takes datagrams and never answers.
+func silent(t *testing.T) *net.UDPConn {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func TestDeadBMC(t *testing.T) {
+	o := Options{Address: silent(t).LocalAddr().String(), User: testUser, Password: testPassword, Timeout: 100 * time.Millisecond}
+	if _, err := Open(t.Context(), o); !errors.Is(err, sampler.ErrUnavailable) || errors.Is(err, ErrRefused) || fault.Advice(err) == "" {
+		t.Errorf("silent: %v", err)
+	}
+	n := newNode(t)
+	n.stop()
+	if _, err := Open(t.Context(), n.options()); !errors.Is(err, sampler.ErrUnavailable) {
+		t.Errorf("nobody there: %v", err)
+	}
+}
+
+// A BMC that falls silent costs a read one timeout, and most reads none.
+func TestSilenceIsBounded(t *testing.T) {
+	n := newNode(t, full)
+	s := n.open()
+	n.stop()
+	hole, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: n.port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hole.Close()
+	slow := 0
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*s.o.Timeout)
+		before := time.Now()
+		got, err := s.Read(ctx, nil)
+		if err != nil || len(got) != 5 {
+			t.Fatalf("%d samples, %v, want 5 within %v", len(got), err, s.o.Timeout)
+		}
+		for _, x := range got {
+			if x.Status != power.Lost {
+				t.Fatalf("%+v, want lost", x)
+			}
+		}
+		if cancel(); time.Since(before) > s.o.Timeout/2 {
+			slow++
+		}
+	}
+	if slow < 1 || slow > 4 {
+		t.Errorf("%d of 20 reads waited, want the first ones only", slow)
+	}
+}
+
+// A caller who loses patience gets away at once, blames nobody, and the session lives on; nothing is left running.
+func TestCancelWhileWaiting(t *testing.T) {
+	n := newNode(t)
+	s := n.open(func(o *Options) { o.Timeout = time.Minute })
+	block := make(chan struct{})
+	asked := make(chan struct{}, 1)
+	n.set(func() {
+		n.replies[types.NetFnGroupExtensionRequest] = func(byte, []byte) ([]byte, types.CompletionCode) {
+			select {
+			case asked <- struct{}{}:
+			default:
+			}
+			<-block
+			return nil, types.CodeNodeBusy
+		}
+	})
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-asked; cancel() }()
+	got, err := s.Read(ctx, make([]power.Sample, 1))
+	if !errors.Is(err, context.Canceled) || len(got) != 1 {
+		t.Errorf("%d samples, %v", len(got), err)
+	}
+	close(block)
+	n.deny(types.NetFnGroupExtensionRequest, 0)
+	if got := statuses(t, s)[0]; got != power.OK || notes(s)["bmc_session"] != "" {
+		t.Errorf("after a cancelled read: %v", got)
+	}
+	for range 100 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+}
+
+// Datagrams of a stranger do not get through, and do not harm.
+func TestStrangersDatagrams(t *testing.T) {
+	n := newNode(t)
+	front := silent(t) // the address that the source talks to: it passes on, and adds to every answer
+	back, err := net.Dial("udp", n.address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	go func() {
+		from, to := make([]byte, mostPacket), make([]byte, mostPacket)
+		for {
+			k, client, err := front.ReadFromUDP(from)
+			if err != nil {
+				return
+			}
+			back.Write(from[:k])
+			k, err = back.Read(to)
+			if err != nil {
+				return
+			}
+			good := to[:k]
+			for _, junk := range [][]byte{{}, {6, 0, 0xff, 7}, good[:len(good)/2], good[:headerBytes-1],
+				{6, 0, 0xff, 7, 6, 0xc0, 1, 0, 0, 0, 1, 0, 0, 0, 5, 0, 1, 2, 3, 4, 5, 0xff, 1, 7}, forged(good)} {
+				front.WriteToUDP(junk, client)
+			}
+			front.WriteToUDP(good, client)
+		}
+	}()
+	s := n.open(func(o *Options) { o.Address = front.LocalAddr().String() })
+	for second := range 10 {
+		n.set(func() { n.second = second })
+		if got, _ := read(t, s); got[0].Raw != int64(sine(second)) || got[0].Status != power.OK {
+			t.Errorf("second %d: %+v, want %d W", second, got[0], int64(sine(second)))
+		}
+	}
+}
+
+// forged is an answer of the session without protection: 1 W.
+func forged(packet []byte) []byte {
+	b := slices.Clone(packet)
+	if len(b) < headerBytes {
+		return b
+	}
+	for sequence := range byte(64) {
+		q := askPower
+		m := q.pack(sequence)
+		m[1] |= 4
+		b = append(b[:headerBytes], append(m[:6], 0, groupDCMI, 1, 0)...)
+	}
+	b[5] = 0
+	b[14], b[15] = byte(len(b)-headerBytes), 0
+	return b
+}
+
+func TestOptions(t *testing.T) {
+	for name, o := range map[string]Options{
+		"cipher 0 of the standard": {Address: "a", Cipher: 1},
+		"long password":            {Address: "a", Password: strings.Repeat("x", 21)},
+		"long user":                {Address: "a", User: strings.Repeat("x", 17)},
+		"user in band":             {User: "x"},
+		"unknown privilege":        {Address: "a", Privilege: "root"},
+		"name with a blank":        {Name: "my node"},
+		"negative timeout":         {Timeout: -1},
+	} {
+		if _, err := Open(t.Context(), o); err == nil || strings.Contains(err.Error(), "xxxx") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for address, want := range map[string]string{"bmc": "bmc:623", "bmc:9": "bmc:9", "::1": "[::1]:623", "[::1]:9": "[::1]:9", "[::1]": "[::1]:623"} {
+		if got := withPort(address); got != want {
+			t.Errorf("%s: got %s, want %s", address, got, want)
+		}
+	}
+	_, err := Open(t.Context(), Options{Device: t.TempDir() + "/ipmi0"})
+	if !errors.Is(err, sampler.ErrUnavailable) || !strings.Contains(fault.Advice(err), "modprobe") {
+		t.Errorf("no device: %v, hint %q", err, fault.Advice(err))
+	}
+	if _, err := Open(t.Context(), Options{Device: secretFile(t, "")}); !errors.Is(err, sampler.ErrUnavailable) {
+		t.Errorf("an ordinary file: %v", err)
+	}
 }
