@@ -29,6 +29,9 @@ type offer struct {
 // drivers that do not know scopes ignore them.
 func choose(answers []answer, d die) offer {
 	var o offer
+	if len(answers) == 0 { // fields cannot be asked for
+		return o
+	}
 	by := map[kind]answer{}
 	for _, a := range answers {
 		by[a.kind] = a

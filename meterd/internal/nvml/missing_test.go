@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"agentwatt/shared/power"
 )
 
@@ -40,6 +42,10 @@ func TestDriverWithoutFieldValues(t *testing.T) {
 	got, err := s.Read(t.Context(), nil)
 	if err != nil || len(got) != 2 || got[0].Status != power.OK || got[1].Raw != 400_000 {
 		t.Errorf("read %+v, %v; want energy, and 400 W", got, err)
+	}
+	want := append([]string{"GPU 0 " + uuid0 + ": the driver has no field values"}, noScopes()...)
+	if diff := cmp.Diff(want, s.Absent()); diff != "" {
+		t.Errorf("absent (-want +got):\n%s", diff)
 	}
 	if m := s.Meters()[1]; m.Quantity != power.Instant || m.Averaging != 25*time.Millisecond {
 		t.Errorf("draw of a GA100 is %+v, want instant over 25 ms", m)

@@ -29,7 +29,6 @@ type Source struct {
 	count    int                 // GPUs that the driver saw when they were last looked for
 	counters map[string]*counter // by meter ID, so that a reset is seen over the loss of a GPU
 	notes    []power.Note        // not yet told
-	driver   string              // the version that was last told
 	looked   clock.Stamp         // when lost GPUs were last looked for
 	tries    int                 // how often since all were there
 	changed  bool                // the GPUs are not what they were: look at once

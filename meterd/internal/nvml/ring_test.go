@@ -5,6 +5,7 @@ package nvml
 import (
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,29 @@ func TestRingSamples(t *testing.T) {
 	}
 	if lag := s.time().Sub(last); lag >= 20*time.Millisecond {
 		t.Errorf("the last sample is %v old", lag)
+	}
+}
+
+// Placed by the driver's time, the ring sees what the polled sensor cannot: a load in step with that one's refresh. Placed by the
+// time of the call, as every other meter's samples are, it sees heaps, and power.Between says that it cannot be.
+func TestRingEnergy(t *testing.T) {
+	s := openStub(t, "RING", "1", "WAVE", "square 100 700 0.05")
+	i := s.rings()[0]
+	m, byCall := s.Meters()[i], of(s.record(100*time.Millisecond, 32*time.Second), i)
+	begin, end := clock.Stamp(epoch+1234*time.Millisecond), clock.Stamp(epoch+30789*time.Millisecond)
+	joules := square(100, 700, 0.05)
+	want := joules(time.Duration(end).Seconds()) - joules(time.Duration(begin).Seconds())
+	byDevice := slices.Clone(byCall)
+	for k := range byDevice {
+		byDevice[k].Time = byDevice[k].Device
+	}
+	use := power.Between(m, byDevice, begin, end)
+	if off := use.Energy.Joules()/want - 1; !use.Valid || math.Abs(off) > 0.005 {
+		t.Errorf("by the driver's time: %.1f J, want %.1f J; valid %v, %v", use.Energy.Joules(), want, use.Valid, use.Warnings)
+	}
+	use = power.Between(m, byCall, begin, end)
+	if !slices.ContainsFunc(use.Warnings, func(w power.Warning) bool { return w.Code == power.Implausible }) {
+		t.Errorf("by the time of the call: warnings %v, want %s: if that is no longer so, docs/nvml.md must say it", use.Warnings, power.Implausible)
 	}
 }
 
