@@ -4,6 +4,7 @@ package nvml
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	lib "github.com/NVIDIA/go-nvml/pkg/nvml"
 
@@ -18,18 +19,28 @@ func find(l *library, i int) *device {
 		d.absent = append(d.absent, d.says("open: %v", ret))
 		return d
 	}
-	if d.uuid, ret = d.handle.GetUUID(); ret != lib.SUCCESS {
+	if d.uuid, ret = d.handle.GetUUID(); ret != lib.SUCCESS || !plain(d.uuid) {
 		d.uuid = ""
 		d.absent = append(d.absent, d.says("read its UUID: %v", ret))
 		return d
 	}
-	if d.name, ret = d.handle.GetName(); ret != lib.SUCCESS {
+	if d.name, ret = d.handle.GetName(); ret != lib.SUCCESS || !utf8.ValidString(d.name) {
 		d.name = "NVIDIA GPU"
 	}
 	d.die = dieOf(d.capability())
 	d.limit = d.highestLimit()
 	d.discover()
 	return d
+}
+
+// plain reports whether a text from the driver can be part of a name: visible ASCII.
+func plain(s string) bool {
+	for _, c := range []byte(s) {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // says begins a sentence about the GPU.

@@ -6,9 +6,10 @@ import (
 	"encoding/binary"
 	"math"
 	"testing"
-	"testing/quick"
 
 	lib "github.com/NVIDIA/go-nvml/pkg/nvml"
+
+	"agentwatt/shared/power"
 )
 
 func TestCount(t *testing.T) {
@@ -49,12 +50,18 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// Nothing that the library can put into a union comes out as a negative count.
-func TestCountIsNeverNegative(t *testing.T) {
-	if err := quick.Check(func(kind uint8, v [8]byte) bool {
-		n, ok := count(lib.ValueType(kind%8), v)
-		return !ok || n >= 0
-	}, nil); err != nil {
-		t.Error(err)
-	}
+// Nothing that the library can put into an answer comes out as a negative count, and nothing without success as a count.
+func FuzzDecode(f *testing.F) {
+	f.Add(uint32(lib.VALUE_TYPE_UNSIGNED_INT), uint32(lib.SUCCESS), uint64(400_000))
+	f.Add(uint32(lib.VALUE_TYPE_DOUBLE), uint32(lib.SUCCESS), math.Float64bits(math.Inf(1)))
+	f.Add(uint32(lib.VALUE_TYPE_SIGNED_LONG_LONG), uint32(lib.SUCCESS), uint64(1<<63))
+	f.Add(uint32(99), uint32(lib.ERROR_UNKNOWN), uint64(1))
+	f.Fuzz(func(t *testing.T, kind, ret uint32, bits uint64) {
+		v := lib.FieldValue{ValueType: kind, NvmlReturn: ret}
+		binary.NativeEndian.PutUint64(v.Value[:], bits)
+		n, got := decode(&v)
+		if s := sample(0, n, got); n < 0 || s.Raw < 0 || (s.Status == power.OK) != (got == lib.SUCCESS) || ret != uint32(lib.SUCCESS) && s.Raw != 0 {
+			t.Errorf("%+v: %d, %v, %+v", v, n, got, s)
+		}
+	})
 }

@@ -5,6 +5,7 @@ package nvml
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -132,10 +133,10 @@ func (s *Source) Notes(dst []power.Note) []power.Note {
 // maxNotes bounds what is kept for a caller that never asks for notes.
 const maxNotes = 4096
 
-// note keeps one note.
+// note keeps one note. Texts from the driver are made fit to be sent.
 func (s *Source) note(at clock.Stamp, device, key, value string) {
 	if len(s.notes) < maxNotes {
-		s.notes = append(s.notes, power.Note{Time: at, Device: device, Key: key, Value: value})
+		s.notes = append(s.notes, power.Note{Time: at, Device: device, Key: key, Value: strings.ToValidUTF8(value, "?")})
 	}
 }
 

@@ -77,10 +77,14 @@ func (d *device) listen(wanted bool, boot func() time.Duration) (absent []string
 // recorded looks at the whole ring. why says why it cannot be used.
 func (r *ringReader) recorded(boot func() time.Duration) (got recorded, why string) {
 	all, ret := r.since(0)
-	now := uint64(boot() / time.Microsecond)
 	if ret != lib.SUCCESS {
 		return got, ret.Error()
 	}
+	return judge(all, boot())
+}
+
+// judge says what samples tell of their ring, at the given time since boot.
+func judge(all []lib.Sample, elapsed time.Duration) (got recorded, why string) {
 	if len(all) < leastRing {
 		return got, "too few samples to tell their period"
 	}
@@ -91,13 +95,16 @@ func (r *ringReader) recorded(boot func() time.Duration) (got recorded, why stri
 		}
 		gaps = append(gaps, time.Duration(s.TimeStamp-all[i].TimeStamp)*time.Microsecond)
 	}
-	newest, within := all[len(all)-1].TimeStamp, uint64(clockWithin/time.Microsecond)
-	if newest > now+within || newest+within < now {
+	newest := all[len(all)-1].TimeStamp
+	if newest > micros(elapsed+clockWithin) || newest < micros(elapsed-clockWithin) {
 		return got, "the samples are not stamped with the time since boot"
 	}
 	slices.Sort(gaps)
 	return recorded{len(all), gaps[len(gaps)/2], newest}, ""
 }
+
+// micros returns a time since boot as the driver stamps it.
+func micros(d time.Duration) uint64 { return uint64(max(d, 0) / time.Microsecond) }
 
 // read appends what is new in the ring: nothing, or samples that all have the time of this one call, each with the time at which
 // the driver took it in Device.
@@ -106,26 +113,39 @@ func (t *tape) read(meter int, now func() clock.Stamp, boot func() time.Duration
 	before := now()
 	fresh, ret := t.reader.since(t.seen)
 	after := now()
-	elapsed := boot()
-	latest := uint64((elapsed + clockWithin) / time.Microsecond)
-	for _, x := range fresh {
-		raw, ok := count(t.reader.kind(), x.SampleValue)
-		if !ok || x.TimeStamp > latest { // no power, or no time, of this world
-			ret = lib.ERROR_INVALID_STATE
-			continue
-		}
-		at := after.Add(time.Duration(x.TimeStamp)*time.Microsecond - elapsed)
-		at -= at % 1000
-		if x.TimeStamp <= t.seen || at <= t.at {
-			continue // told before
-		}
-		t.seen, t.at = x.TimeStamp, at
-		dst = append(dst, power.Sample{Meter: meter, Device: at, Raw: raw})
+	dst, ok := t.take(fresh, t.reader.kind(), after, boot(), meter, dst)
+	switch {
+	case !ok:
+		ret = lib.ERROR_INVALID_STATE
+	case ret == lib.ERROR_NOT_FOUND: // nothing new
+		ret = lib.SUCCESS
 	}
-	if len(dst) == begin && ret != lib.SUCCESS && ret != lib.ERROR_NOT_FOUND { // not found: nothing new
+	if len(dst) == begin && ret != lib.SUCCESS {
 		dst = append(dst, sample(meter, 0, ret))
 	}
 	at, within := sampler.Stamp(before, after)
 	stamp(dst[begin:], at, within)
 	return dst
+}
+
+// take appends those of the samples that were not taken before; at the stamp after, elapsed had passed since boot. ok is false if
+// one had no power, or no time, of this world.
+func (t *tape) take(fresh []lib.Sample, kind lib.ValueType, after clock.Stamp, elapsed time.Duration, meter int,
+	dst []power.Sample) (_ []power.Sample, ok bool) {
+	ok = true
+	for _, x := range fresh {
+		raw, valid := count(kind, x.SampleValue)
+		if !valid || x.TimeStamp > micros(elapsed+clockWithin) {
+			ok = false
+			continue
+		}
+		at := after.Add(time.Duration(x.TimeStamp)*time.Microsecond - elapsed)
+		at -= at % clock.Stamp(time.Microsecond)
+		if x.TimeStamp <= t.seen || at <= t.at {
+			continue
+		}
+		t.seen, t.at = x.TimeStamp, at
+		dst = append(dst, power.Sample{Meter: meter, Device: at, Raw: raw})
+	}
+	return dst, ok
 }

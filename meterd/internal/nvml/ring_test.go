@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	lib "github.com/NVIDIA/go-nvml/pkg/nvml"
+
 	"agentwatt/shared/clock"
 	"agentwatt/shared/power"
 )
@@ -183,6 +185,35 @@ func TestRingDoesNotAllocate(t *testing.T) {
 	}); got != 0 {
 		t.Errorf("%v allocations per read, want 0", got)
 	}
+}
+
+// Whatever is in a ring: what is taken of it goes up in the driver's time, in whole microseconds, none of it of the future, and never twice.
+func FuzzRing(f *testing.F) {
+	f.Add([]byte("\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90"), int64(time.Hour), uint32(lib.VALUE_TYPE_UNSIGNED_INT))
+	f.Add([]byte("\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00\x01"), int64(0), uint32(lib.VALUE_TYPE_DOUBLE))
+	f.Fuzz(func(t *testing.T, b []byte, up int64, kind uint32) {
+		elapsed := time.Duration(min(max(up, 0), int64(10*365*24*time.Hour)))
+		var samples []lib.Sample
+		for ; len(b) >= 3 && len(samples) < 200; b = b[3:] { // times around now, and a few anywhere
+			x := lib.Sample{TimeStamp: micros(elapsed) + uint64(b[0])*20_000 - uint64(b[1])*20_000, SampleValue: [8]byte{b[2], b[1], b[0]}}
+			if b[2] == 255 {
+				x.TimeStamp = 1<<63 | uint64(b[0])
+			}
+			samples = append(samples, x)
+		}
+		judge(samples, elapsed)
+		after := clock.Stamp(1_790_000_000_123_456_789)
+		tape := &tape{}
+		var taken []power.Sample
+		for range 2 {
+			taken, _ = tape.take(samples, lib.ValueType(kind), after, elapsed, 3, taken)
+		}
+		for i, x := range taken {
+			if x.Device <= 0 || x.Device%1000 != 0 || x.Device > after.Add(clockWithin) || i > 0 && x.Device <= taken[i-1].Device || x.Raw < 0 || x.Meter != 3 {
+				t.Fatalf("sample %d of %+v", i, taken)
+			}
+		}
+	})
 }
 
 func BenchmarkReadRing(b *testing.B) {
