@@ -119,6 +119,21 @@ func (f *fit) straight() fitted {
 	return l
 }
 
+// explained returns which part of the variance of a power's values a place explains, 0 to 1.
+func (f *fit) explained(p place) float64 {
+	f.predict(p)
+	ys := make([]float64, len(f.points))
+	for i, q := range f.points {
+		ys[i], f.weight[i] = q.value, 1
+	}
+	_, sd := meanOf(ys)
+	if sd == 0 {
+		return 0
+	}
+	n := float64(len(ys))
+	return 1 - f.straight().rest*n/(n-1)/(sd*sd)
+}
+
 // counterCost fits E = g x + o t + constant and returns the weighted mean square of the rest.
 func (f *fit) counterCost() float64 {
 	var n, mx, mt, my float64

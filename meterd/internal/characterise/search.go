@@ -11,7 +11,8 @@ import (
 // of the curve. fine is about the shortest window that matters, blur how well a time is known.
 func (f *fit) best(most, fine, blur, quantum float64) place {
 	const early = 0.2 // delays from a fifth of most before 0: clocks may disagree
-	p := f.search(most, -early*most, most, fine)
+	f.points = thin(f.points, mostPoints)
+	p := f.of(thin(f.points, mostPoints/4)).search(most, -early*most, most, fine)
 	reach := max(p.w, 4*fine)
 	f.points = slices.DeleteFunc(f.points, func(q point) bool {
 		return !f.curve.covers(q.at-p.c-p.w/2-reach, q.at-p.c+p.w/2+reach)
@@ -23,6 +24,22 @@ func (f *fit) best(most, fine, blur, quantum float64) place {
 	p = f.search(2*reach, p.c-reach, p.c+reach, fine/2)
 	f.learn(p, blur, quantum)
 	return f.zoom(p, 2*fine)
+}
+
+// mostPoints bounds how many values a fit looks at, and with them how long it takes; a counter may tick each millisecond.
+const mostPoints = 2000
+
+// thin returns at most so many points, evenly taken.
+func thin(points []point, most int) []point {
+	step := (len(points) + most - 1) / most
+	if step <= 1 {
+		return points
+	}
+	var list []point
+	for i := 0; i < len(points); i += step {
+		list = append(list, points[i])
+	}
+	return list
 }
 
 // leastPoints is how many values a fit of window, delay, gain and offset needs.

@@ -9,6 +9,9 @@ import (
 // mostGroups bounds into how many groups of cycles a recording is split to see how far their answers agree.
 const mostGroups = 6
 
+// leastExplained is the part of the values' variance that a window and a delay must explain.
+const leastExplained = 0.5
+
 // timing estimates window, delay and rise.
 func (m *study) timing() {
 	r := &m.result
@@ -35,6 +38,10 @@ func (m *study) timing() {
 		return
 	}
 	uw, uc := m.spread(f, best)
+	if !m.values.counter && f.explained(best) < leastExplained {
+		m.noTiming(fmt.Sprintf("the values do not follow the %s, whatever window and delay", r.Against))
+		return
+	}
 	if t := r.Period.Value; best.w > 2*t { // a long window is made of refreshes, each of which may itself be a mean over a period
 		uw = math.Hypot(uw, t/math.Sqrt(3))
 	}
