@@ -32,7 +32,7 @@ func (c *checker) names() {
 	c.sameNames()
 	for _, p := range c.places {
 		if len(p.several) > 1 {
-			c.add(Error, Ambiguous, p.owner, c.called(p.several...), "%s means any of several devices: write it as host/device", p.ref)
+			c.add(Error, Ambiguous, p.owner, c.called(p.several...), "%s may mean any of several devices: write which, if need be as host/device", p.ref)
 		}
 	}
 }

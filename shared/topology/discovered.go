@@ -29,9 +29,9 @@ type Discovered struct {
 
 // The keys of notes that say where a device is.
 const (
-	NotePCI    = "pci_address" // of an accelerator, e.g. 0000:1b:00.0
-	NoteModule = "module"      // what an accelerator shares with the others of its module
-	NoteSerial = "serial"      // of the board; two dies of one board may have the same
+	NotePCI    = "pci_address"   // of an accelerator, e.g. 0000:1b:00.0
+	NoteModule = "module"        // what an accelerator shares with the others of its module
+	NoteSerial = "serial_number" // of the board; two dies of one board may have the same
 )
 
 // Discover lists what batches show. Two host names with one boot id are one machine, and its devices are named by the first of
@@ -85,12 +85,15 @@ type index struct {
 	list   []device // in natural order
 	meters map[device][]power.Meter
 	byID   map[string][]device
-	byPCI  map[device]device // host and address
+	byName map[string][]device // other names of devices, whole
+	begins map[string][]device // beginnings of their names, up to a slash
+	byPCI  map[device]device   // host and address
 	notes  map[device]map[string]string
 }
 
 func newIndex(d Discovered) *index {
-	x := &index{meters: map[device][]power.Meter{}, byID: map[string][]device{}, byPCI: map[device]device{}, notes: map[device]map[string]string{}}
+	x := &index{meters: map[device][]power.Meter{}, byID: map[string][]device{}, byName: map[string][]device{}, begins: map[string][]device{},
+		byPCI: map[device]device{}, notes: map[device]map[string]string{}}
 	for _, m := range d.sorted() {
 		k := device{m.Host, m.Meter.Device}
 		if x.meters[k] == nil {
@@ -107,6 +110,7 @@ func newIndex(d Discovered) *index {
 		x.notes[k][n.Note.Key] = max(x.notes[k][n.Note.Key], n.Note.Value)
 	}
 	for _, k := range x.list {
+		x.addNames(k)
 		if a, ok := parsePCI(x.pci(k)); ok {
 			x.byPCI[device{k.host, a.String()}] = k
 		}
@@ -130,9 +134,41 @@ func (x *index) name(k device) string {
 	return k.id
 }
 
-// find returns the device that ref means, of the given host first; host "" is any. nodes are hosts that have their own devices
-// of the same names. all lists the devices that it may mean where it means more than one.
-func (x *index) find(ref, host string, nodes map[string]bool) (k device, ok bool, all []device) {
+// addNames lists the names of a device beside its id, and how they begin. A meter's ID is source/what/field, where what is
+// the name that people gave, even if the device's id is a serial number: "snmp/pdu-a/inlet-1/power" is also "pdu-a/inlet-1".
+func (x *index) addNames(k device) {
+	names := []string{k.id}
+	for _, m := range x.meters[k] {
+		_, what, _ := strings.Cut(m.ID, "/")
+		if i := strings.LastIndexByte(what, '/'); i > 0 {
+			names = append(names, m.ID, what[:i])
+		}
+	}
+	add := func(to map[string][]device, name string) {
+		if list := to[name]; len(list) == 0 || list[len(list)-1] != k {
+			to[name] = append(list, k)
+		}
+	}
+	for _, n := range names {
+		add(x.byName, n)
+		for i := range len(n) {
+			if n[i] == '/' {
+				add(x.begins, n[:i])
+			}
+		}
+	}
+}
+
+// finder looks names of a file up.
+type finder struct {
+	*index
+	nodes map[string]bool // hosts that are nodes of the file: their devices are their own
+}
+
+// find returns the device that ref means: one of the given host, if there is one; host "" is any. It is the id of a device, a PCI
+// address, host/id, or else the beginning of a name up to a slash, where only one device of the scopes has it. all lists the
+// devices that it may mean where those are several.
+func (x finder) find(ref, host string, scopes ...power.Scope) (k device, ok bool, all []device) {
 	if k = (device{host, ref}); x.meters[k] != nil {
 		return k, true, nil
 	}
@@ -141,15 +177,14 @@ func (x *index) find(ref, host string, nodes map[string]bool) (k device, ok bool
 			return k, true, nil
 		}
 	}
-	for _, k := range x.byID[ref] {
-		if host == "" || !nodes[k.host] || unique(ref) {
+	all = slices.DeleteFunc(slices.Clone(x.byID[ref]), func(k device) bool { return host != "" && x.nodes[k.host] && !unique(ref) })
+	for i := range len(ref) {
+		if k := (device{ref[:i], ref[i+1:]}); ref[i] == '/' && x.meters[k] != nil {
 			all = append(all, k)
 		}
 	}
-	for i := range len(ref) {
-		if k := (device{ref[:i], ref[min(i+1, len(ref)):]}); ref[i] == '/' && x.meters[k] != nil {
-			all = append(all, k)
-		}
+	if len(all) == 0 {
+		all = x.called(ref, host, scopes)
 	}
 	switch {
 	case len(all) == 1:
@@ -158,6 +193,30 @@ func (x *index) find(ref, host string, nodes map[string]bool) (k device, ok bool
 		host = ""
 	}
 	return device{host, ref}, false, all
+}
+
+// called lists the devices by one of their other names, or by its beginning if they are metered at one of the scopes. Those of the
+// host itself go before those that others meter.
+func (x finder) called(ref, host string, scopes []power.Scope) (all []device) {
+	list := x.byName[ref]
+	for _, s := range scopes {
+		if len(list) == 0 {
+			list = slices.DeleteFunc(slices.Clone(x.begins[ref]), func(k device) bool { return !x.at(k, s) })
+		}
+	}
+	var others []device
+	for _, k := range list {
+		switch {
+		case host == "" || k.host == host:
+			all = append(all, k)
+		case !x.nodes[k.host]:
+			others = append(others, k)
+		}
+	}
+	if len(all) == 0 {
+		return others
+	}
+	return all
 }
 
 // unique reports whether a device's id is its own in the whole world: it holds a UUID.

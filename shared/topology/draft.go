@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"agentwatt/shared/power"
 )
@@ -13,6 +14,7 @@ import (
 // show; what they cannot show stands in it as a question, in a comment.
 func Draft(d Discovered) []byte {
 	w := &drafter{index: newIndex(d), used: map[device]bool{}}
+	w.list = slices.DeleteFunc(w.list, func(k device) bool { return !writable(k.host) || !writable(k.id) })
 	w.line("# Topology: which rack input and node feeds which accelerator. Written from what is metered; complete the questions, then")
 	w.line("# check it: meterd topology check. The manual is docs/topology.md.")
 	w.line("")
@@ -22,6 +24,12 @@ func Draft(d Discovered) []byte {
 	w.nodes()
 	w.rest()
 	return []byte(w.text.String())
+}
+
+// writable reports whether a file can hold the name and mean it. A real device has no other.
+func writable(name string) bool {
+	names, err := expand(name)
+	return err == nil && len(names) == 1 && names[0] == name && utf8.ValidString(name) && !strings.Contains(name, "{name}")
 }
 
 // drafter writes the draft.
@@ -66,11 +74,11 @@ func (w *drafter) racks() {
 	w.line("    inputs:")
 	for _, k := range inputs {
 		w.used[k] = true
-		w.line("      - device: %s", quote(w.ref(k)))
+		w.line("      - device: %s # %s", quote(w.ref(k)), strconv.QuoteToGraphic(w.meters[k][0].ID))
 		w.line("        # Which utility feed is behind it, and is another input above it?")
 		w.line("        # feed: A\n        # fed_by: pdu-a/outlet-1")
 		if outlets := w.outlets(k); len(outlets) > 0 {
-			w.list1("        ", "outlets", outlets)
+			w.names("        ", "outlets", outlets)
 		}
 	}
 }
@@ -163,7 +171,7 @@ func (w *drafter) input(host string, hosts []string) {
 		for _, k := range list[1:] {
 			others = append(others, name(k))
 		}
-		w.list1("    ", "also", others)
+		w.names("    ", "also", others)
 	}
 }
 
@@ -237,12 +245,9 @@ func (w *drafter) rest() {
 	w.line("# equipment:\n#   - name: switch-[1-9]\n#     rack: rack-1\n#     max_watts: 1000")
 }
 
-// list1 writes a key with one name or a list of them, folded.
-func (w *drafter) list1(indent, key string, names []string) {
-	patterns := names
-	if !slices.ContainsFunc(names, func(n string) bool { return strings.ContainsAny(n, "[]") }) {
-		patterns = fold(names)
-	}
+// names writes a key with one name or a list of them, folded.
+func (w *drafter) names(indent, key string, names []string) {
+	patterns := fold(names)
 	for i, p := range patterns {
 		patterns[i] = quote(p)
 	}

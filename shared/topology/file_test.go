@@ -18,15 +18,15 @@ func TestParseReads(t *testing.T) {
 		Racks: []Rack{{Name: "r1", Delivers: AC, Inputs: []Input{
 			{Device: "pdu-a/inlet-1", Feed: "A", Also: Names{"modbus-a/total"}, Outlets: Names{"pdu-a/outlet-[1-24]"}},
 			{Device: "pdu-b/inlet-1", Feed: "B", Outlets: Names{"pdu-b/outlet-[1-24]"}},
-			{Device: "shelf-1/input", FedBy: Names{"pdu-a/outlet-24", "pdu-b/outlet-24"}}}}},
+			{Device: "shelf-1", FedBy: Names{"pdu-a/outlet-24", "pdu-b/outlet-24"}}}}},
 		Nodes: []Node{
-			{Name: "gpu[01-04]", Rack: "r1", Input: Names{"bmc"}, Also: Names{"bmc-{name}/chassis"}, Supplies: 2,
+			{Name: "gpu[01-04]", Rack: "r1", Input: Names{"ipmi"}, Also: Names{"bmc-{name}"}, Supplies: 2,
 				FedBy: Names{"pdu-a/outlet-[1-4]", "pdu-b/outlet-[1-4]"}, Accelerators: Members{Count: 8}},
 			{Name: "gh01", Rack: "r1", Input: Names{"psu-1", "psu-2"}, Modules: []Module{{Device: "module-0",
 				Also:         Names{"GPU-8a1f36c2-90d4-4b7e-a5f1-3c2d1e0f9b8a"},
 				Accelerators: Members{Names: Names{"GPU-8a1f36c2-90d4-4b7e-a5f1-3c2d1e0f9b8a", "0009:01:00.0"}}}}}},
 		Equipment: []Equipment{
-			{Name: "switch-[1-2]", Rack: "r1", Measured: Names{"{name}/input"}, FedBy: Names{"pdu-a/outlet-[21-22]"}},
+			{Name: "switch-[1-2]", Rack: "r1", Measured: Names{"{name}"}, FedBy: Names{"pdu-a/outlet-[21-22]"}},
 			{Name: "cooling", MaxWatts: 1200},
 			{Name: "console", NotIncluded: "draws nothing during a run"}},
 	}

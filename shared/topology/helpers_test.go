@@ -35,6 +35,27 @@ func meter(host, device string, scope power.Scope) HostMeter {
 		Scale: power.Scale{Num: 1, Den: 1}, Accuracy: 0.02, Model: "model of " + string(scope)}}
 }
 
+// bmc is the meter of a host's own BMC, which is named by its GUID.
+func bmc(host string, i int) HostMeter {
+	m := meter(host, fmt.Sprintf("%08x-1111-4000-8000-000000000000", i), power.Node)
+	m.Meter.ID = "ipmi/" + m.Meter.Device + "/dcmi"
+	return m
+}
+
+// pdu is the meter of a part of a PDU, which is named by its serial number.
+func pdu(name, serial, part string, scope power.Scope) HostMeter {
+	m := meter("rackhost", serial+"/"+part, scope)
+	m.Meter.ID = "snmp/" + name + "/" + part + "/energy"
+	return m
+}
+
+// redfish is a meter of a device that a service describes by a path.
+func redfish(name, path string, scope power.Scope) HostMeter {
+	m := meter("rackhost", name+"/"+path, scope)
+	m.Meter.ID = "redfish/" + m.Meter.Device + "/EnergykWh"
+	return m
+}
+
 // gpu is the UUID of one GPU of a host.
 func gpu(host, i int) string {
 	return fmt.Sprintf("GPU-%08x-0000-4000-8000-%012x", host, i)
@@ -42,7 +63,7 @@ func gpu(host, i int) string {
 
 // oneNode is what one-node.yaml expects.
 func oneNode() (d Discovered) {
-	d.Meters = append(d.Meters, meter("gpu01", "bmc", power.Node), meter("gpu01", "package-0", power.CPU))
+	d.Meters = append(d.Meters, bmc("gpu01", 1), meter("gpu01", "package-0", power.CPU))
 	for i := range 8 {
 		d.Meters = append(d.Meters, meter("gpu01", gpu(1, i), power.Accelerator))
 	}
@@ -51,16 +72,16 @@ func oneNode() (d Discovered) {
 
 // eightNodes is what eight-nodes.yaml expects, with all outlets metered.
 func eightNodes() (d Discovered) {
-	for _, pdu := range []string{"pdu-a", "pdu-b"} {
-		d.Meters = append(d.Meters, meter("rackhost", pdu+"/inlet-1", power.Rack))
+	for name, serial := range map[string]string{"pdu-a": "QK1234", "pdu-b": "QK1299"} {
+		d.Meters = append(d.Meters, pdu(name, serial, "inlet-1", power.Rack))
 		for o := range 10 {
-			d.Meters = append(d.Meters, meter("rackhost", fmt.Sprintf("%s/outlet-%d", pdu, o+1), power.Component))
+			d.Meters = append(d.Meters, pdu(name, serial, fmt.Sprintf("outlet-%d", o+1), power.Component))
 		}
 	}
-	d.Meters = append(d.Meters, meter("rackhost", "pdu-a/outlet-11", power.Component))
+	d.Meters = append(d.Meters, pdu("pdu-a", "QK1234", "outlet-11", power.Component))
 	for n := range 8 {
 		host := fmt.Sprintf("gpu%02d", n+1)
-		d.Meters = append(d.Meters, meter(host, "bmc", power.Node))
+		d.Meters = append(d.Meters, bmc(host, n+1))
 		for i := range 8 {
 			d.Meters = append(d.Meters, meter(host, gpu(n+1, i), power.Accelerator))
 		}
@@ -71,15 +92,15 @@ func eightNodes() (d Discovered) {
 // nvl72 is what nvl72.yaml expects.
 func nvl72() (d Discovered) {
 	for s := range 8 {
-		d.Meters = append(d.Meters, meter("rackhost", fmt.Sprintf("shelf-%d/input", s+1), power.Rack))
+		d.Meters = append(d.Meters, redfish(fmt.Sprintf("shelf-%d", s+1), "Chassis/powershelf", power.Rack))
 	}
 	for s := range 9 {
-		d.Meters = append(d.Meters, meter("rackhost", fmt.Sprintf("switch-%d/input", s+1), power.Node))
+		d.Meters = append(d.Meters, redfish(fmt.Sprintf("switch-%d", s+1), "Chassis/MGX_NVSwitch_0", power.Node))
 	}
-	d.Meters = append(d.Meters, meter("rackhost", "cdu/inlet-1", power.Rack))
+	d.Meters = append(d.Meters, pdu("cdu", "CD7", "inlet-1", power.Rack))
 	for n := range 18 {
 		host := fmt.Sprintf("tray%02d", n+1)
-		d.Meters = append(d.Meters, meter(host, "bmc", power.Node), meter(host, "module-0", power.Module), meter(host, "module-1", power.Module))
+		d.Meters = append(d.Meters, bmc(host, n+1), meter(host, "module-0", power.Module), meter(host, "module-1", power.Module))
 		for i := range 4 {
 			d.Meters = append(d.Meters, meter(host, gpu(n+1, i), power.Accelerator))
 		}

@@ -86,7 +86,7 @@ func (t *Tier) judge(lost loss, modelled power.Power) {
 		t.Text = fmt.Sprintf("%v (%.0f %%) go to %s", d, share(d, t.Parent.Mean), strings.Join(fold(t.Open), "; "))
 	default:
 		t.Verdict = Agrees
-		t.Text = fmt.Sprintf("%.1f %% of what goes in is lost on the way, within the uncertainty of what conversion loses", share(d, t.Parent.Mean))
+		t.Text = fmt.Sprintf("%.1f %% is lost on the way, as conversion does, within the uncertainty", share(d, t.Parent.Mean))
 	}
 }
 

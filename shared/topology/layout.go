@@ -194,13 +194,17 @@ func (l *layout) addEquipment(e Equipment, name string, i, of int) {
 
 // lookUp finds the devices that places and outlets mean.
 func (l *layout) lookUp() {
-	nodes := map[string]bool{}
+	x := finder{l.index, map[string]bool{}}
 	for _, n := range l.nodes {
-		nodes[n.name] = true
+		x.nodes[n.name] = true
 	}
 	for _, p := range l.places {
+		scopes := []power.Scope{p.scope}
+		if !p.declared {
+			scopes = []power.Scope{power.Rack, power.Node}
+		}
 		if !p.unnamed {
-			p.at, p.found, p.several = l.index.find(p.ref, p.host, nodes)
+			p.at, p.found, p.several = x.find(p.ref, p.host, scopes...)
 		}
 	}
 	for _, e := range l.equipment {
@@ -219,7 +223,7 @@ func (l *layout) lookUp() {
 		}
 	}
 	for _, o := range l.outlets {
-		o.at, o.found, _ = l.index.find(o.name, "", nodes)
+		o.at, o.found, _ = x.find(o.name, "")
 	}
 }
 

@@ -1,15 +1,13 @@
 package topology
 
 import (
-	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode"
-
-	"agentwatt/shared/power"
 )
 
 // Report is what a check of a topology yields; the parts that were not asked for are nil.
@@ -116,41 +114,40 @@ func printable(s string) string {
 	}, s)
 }
 
-// counted writes how many devices count at each scope, and what does not and why.
+// counted writes which devices count at each scope, which are missing, and what does not count and why.
 func (p *printer) counted(rows []Counted) {
 	if len(rows) == 0 {
 		return
 	}
 	fmt.Fprintln(p.w, "\ncounted once:")
 	for _, s := range headline {
-		var names []string
+		var there, missing []string
 		for _, r := range rows {
-			if r.Scope == s && r.Why == "" {
-				names = append(names, r.Device)
+			switch {
+			case r.Scope != s || r.Why != "":
+			case len(r.Meters) == 0:
+				missing = append(missing, r.Device)
+			default:
+				there = append(there, r.Device)
 			}
 		}
-		if len(names) > 0 {
-			p.wrap("  ", fmt.Sprintf("%s (%d): %s", s, len(names), several(names)))
+		if len(there) > 0 {
+			p.wrap("  ", fmt.Sprintf("%s: %s: %s", s, plural(len(there), "device"), several(there)))
+		}
+		if len(missing) > 0 {
+			p.wrap("  ", fmt.Sprintf("%s, not metered: %s", s, several(missing)))
 		}
 	}
 	why := map[string][]string{}
 	for _, r := range rows {
 		if r.Why != "" {
-			k := fmt.Sprintf("%s, %s", r.Scope, r.Why)
+			k := fmt.Sprintf("%s, not counted, %s", r.Scope, r.Why)
 			why[k] = append(why[k], r.Device)
 		}
 	}
-	for _, k := range sortedKeys(why) {
-		p.wrap("  ", fmt.Sprintf("not at %s: %s", k, several(why[k])))
+	for _, k := range slices.SortedFunc(maps.Keys(why), natural) {
+		p.wrap("  ", k+": "+several(why[k]))
 	}
-}
-
-func sortedKeys(m map[string][]string) (keys []string) {
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, natural)
-	return keys
 }
 
 // tiers writes the balance: the sums of each tier, then what they say.
@@ -158,42 +155,49 @@ func (p *printer) tiers(list []Tier) {
 	if len(list) == 0 {
 		return
 	}
-	fmt.Fprintln(p.w, "\nbalance (uncertainties k = 2):")
-	tab := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tab, "  TIER\tPLACE\tPARENT\tCHILDREN\tDIFFERENCE\tVERDICT")
-	for _, t := range list {
-		fmt.Fprintf(tab, "  %s\t%s\t%s\t%s\t%s\t%s\n", t.Name, printable(t.Place), t.Parent.words(), t.Children.words(), t.difference(), t.Verdict)
+	fmt.Fprintln(p.w, "\nbalance, with uncertainties k = 2:")
+	for _, name := range tierOrder {
+		of := slices.DeleteFunc(slices.Clone(list), func(t Tier) bool { return t.Name != name })
+		if len(of) > 0 {
+			fmt.Fprintf(p.w, "\n  %s\n", name)
+			p.tier(of)
+		}
 	}
-	tab.Flush()
+}
+
+// tier writes the balances of one tier. What is said of several places is said once.
+func (p *printer) tier(list []Tier) {
+	tab := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tab, "    PLACE\tABOVE\tBELOW\tDIFFERENCE\tVERDICT")
 	said := map[string][]string{}
 	var order []string
 	for _, t := range list {
-		k := fmt.Sprintf("%s: %s", t.Verdict, t.Text)
-		if said[k] == nil {
-			order = append(order, k)
+		fmt.Fprintf(tab, "    %s\t%s\t%s\t%s\t%s\n", printable(t.Place), t.Parent, t.Children, t.difference(), t.Verdict)
+		if said[t.Text] == nil {
+			order = append(order, t.Text)
 		}
-		said[k] = append(said[k], t.Place)
+		said[t.Text] = append(said[t.Text], t.Place)
 	}
-	for _, k := range order {
-		p.wrap("  ", several(said[k])+": "+k)
+	tab.Flush()
+	for _, text := range order {
+		p.wrap("    ", several(said[text])+": "+text)
 	}
 }
 
-func (s Side) words() string {
-	if s.Mean == 0 && s.Uncertainty == 0 {
+// String writes a side's mean and its uncertainty.
+func (s Side) String() string {
+	switch {
+	case s.Mean == 0 && s.Uncertainty == 0:
 		return "-"
+	case s.Mean == 0:
+		return fmt.Sprintf("0 W ± %v", s.Uncertainty)
 	}
-	return s.Mean.String() + " ± " + s.share()
-}
-
-// share gives the uncertainty in percent.
-func (s Side) share() string {
-	return fmt.Sprintf("%.1f %%", share(s.Uncertainty, cmp.Or(s.Mean, power.Watt)))
+	return fmt.Sprintf("%v ± %.1f %%", s.Mean, share(s.Uncertainty, s.Mean))
 }
 
 func (t Tier) difference() string {
 	if t.Verdict == NotJudged {
 		return "-"
 	}
-	return t.Difference.String() + " ± " + t.Uncertainty.String()
+	return fmt.Sprintf("%v ± %v", t.Difference, t.Uncertainty)
 }
