@@ -41,8 +41,10 @@ func modules(devices []*device) (absent []string) {
 	var tellers []*device
 	for _, d := range devices {
 		switch {
-		case d.lost && d.module != "":
-			through[d.node] = d
+		case d.lost: // it cannot be asked
+			if d.module != "" {
+				through[d.node] = d
+			}
 		case len(d.offer.module) > 0:
 			tellers = append(tellers, d)
 		}

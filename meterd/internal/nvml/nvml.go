@@ -101,7 +101,7 @@ func (s *Source) Meters() []power.Meter { return s.listed.Load().meters }
 func (s *Source) Absent() []string { return s.listed.Load().absent }
 
 // Read appends one sample per meter: one library call per GPU. A GPU that is lost says so in its samples, and is looked
-// for again every 5 s. It fails as a whole only when another version of the driver was loaded under this process.
+// for again at growing intervals. It fails as a whole only when another version of the driver was loaded under this process.
 func (s *Source) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, error) {
 	if err := ctx.Err(); err != nil {
 		return dst, err

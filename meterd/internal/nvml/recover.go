@@ -15,9 +15,11 @@ import (
 	"agentwatt/shared/power"
 )
 
+// How long a lost GPU is left alone. A look asks all GPUs what they offer, so there are fewer of them as time goes on.
 const (
-	retryLost = 5 * time.Second // a lost GPU is left alone for so long
-	restartAt = 12              // looks after which the library is started anew although other GPUs work: once a minute
+	retryLost   = 5 * time.Second // at first; then twice as long each time,
+	retryAtMost = 30 * time.Second
+	restartAt   = 5 // looks in vain after which the library is started anew although other GPUs work, at each look
 )
 
 // recover looks for GPUs that are lost, if it is time, and for those that changed. Handles are stale after a reset, a change of
@@ -37,12 +39,12 @@ func (s *Source) recover() error {
 		return nil
 	}
 	now := s.now()
-	if !s.changed && now.Sub(s.looked) < retryLost {
+	if pause := min(retryLost<<min(max(s.tries-1, 0), 8), retryAtMost); !s.changed && now.Sub(s.looked) < pause {
 		return nil
 	}
 	s.looked, s.changed = now, false
 	s.tries++
-	if s.down || lost == len(s.devices) || s.tries%restartAt == 0 {
+	if s.down || lost == len(s.devices) || s.tries >= restartAt {
 		if err := s.restart(now); err != nil || s.down {
 			return err
 		}
