@@ -1,12 +1,14 @@
 package redfish
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,13 +65,7 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 	}
 	l, err := discover(ctx, o, c)
 	if err == nil && len(l.meters) == 0 {
-		err = errors.New("the service has no power or energy value")
-		if len(l.absent) > 0 {
-			err = fmt.Errorf("%w: %s", err, l.absent[0])
-		}
-		if l.failed != nil {
-			err = l.failed
-		}
+		err = cmp.Or(l.failed, l.denied, fmt.Errorf("the service has no power or energy value: %s", strings.Join(l.absent[:min(len(l.absent), 3)], "; ")))
 	}
 	if err != nil {
 		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Timeout)

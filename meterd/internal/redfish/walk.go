@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +36,7 @@ type layout struct {
 	pushed  map[string]target // by the property, as metric reports name it
 	rules   []Rule            // for the conformance report
 	notes   []power.Note      // without their time
+	denied  error             // something may not be read
 	failed  error             // something did not answer: the layout may lack parts
 }
 
@@ -164,7 +166,7 @@ func (w *walk) services(root *thing, o Options) {
 func (w *walk) get(uri string) (*thing, error) {
 	t, err := schemas.GetObject[thing](w.api, uri)
 	if err != nil {
-		return nil, w.excuse(bare(err))
+		return nil, w.excuse(uri, bare(err))
 	}
 	t.ODataID = uri // where it was found is where it is looked for again
 	return t, nil
@@ -188,7 +190,7 @@ func (w *walk) members(uri string) (list []string) {
 	for page, at := 0, uri; at != "" && page < mostPages; page++ {
 		c, err := schemas.GetCollection(w.api, at)
 		if err != nil {
-			w.lacks(uri, "%v", w.excuse(bare(err)))
+			w.lacks(uri, "%v", w.excuse(uri, bare(err)))
 			break
 		}
 		for _, m := range c.ItemLinks {
@@ -214,7 +216,7 @@ func (w *walk) document(uri string) (*resource, error) {
 	}
 	body, err := fetchAll(w.ctx, w.client, uri)
 	if err != nil {
-		return nil, w.excuse(err)
+		return nil, w.excuse(uri, err)
 	}
 	r, err := decode(body)
 	if err != nil {
@@ -225,10 +227,15 @@ func (w *walk) document(uri string) (*resource, error) {
 }
 
 // excuse remembers an error that may be gone next time: then the layout is not complete.
-func (w *walk) excuse(err error) error {
+func (w *walk) excuse(uri string, err error) error {
+	because := fmt.Errorf("read %s: %w", uri, err)
 	var s *statusError
-	if !errors.As(err, &s) || s.code >= 500 || s.code == 429 {
-		w.failed = cmp.Or(w.failed, err)
+	switch {
+	case errors.Is(err, errForeign):
+	case !errors.As(err, &s) || s.code >= 500 || s.code == http.StatusTooManyRequests:
+		w.failed = cmp.Or(w.failed, because)
+	case s.code == http.StatusUnauthorized || s.code == http.StatusForbidden:
+		w.denied = cmp.Or(w.denied, because)
 	}
 	return err
 }

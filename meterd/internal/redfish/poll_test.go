@@ -1,0 +1,124 @@
+package redfish
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"agentwatt/shared/power"
+)
+
+// An honest ETag saves the body, and the value is a reading all the same.
+func TestETag(t *testing.T) {
+	d := host(t)
+	d.etags = "true"
+	d.refresh = 3 * time.Second
+	s := d.open(t)
+	changes := map[int64]bool{}
+	for range 50 {
+		d.advance(time.Second)
+		got := samples(t, s)
+		x := got["Chassis/1/power"]
+		if want := int64(load(d.sampled(x.Time.Time()))*1000 + 0.5); x.Status != power.OK || x.Raw != want {
+			t.Fatalf("%+v, want %d", x, want)
+		}
+		changes[x.Raw] = true
+	}
+	if len(changes) < 8 {
+		t.Errorf("%d different values in 50 s", len(changes))
+	}
+	d.with(func() {
+		if d.notMod < 60 { // of 100 requests, two thirds see nothing new
+			t.Errorf("%d answers were \"not modified\"", d.notMod)
+		}
+	})
+}
+
+// An ETag that never changes is found out: the value stands still for ten polls at most.
+func TestAnETagThatLies(t *testing.T) {
+	d := host(t)
+	d.etags = "stuck"
+	s := d.open(t)
+	last, still := int64(0), 0
+	for i := range 60 {
+		d.advance(time.Second)
+		v := read(t, s)["Chassis/1/power"]
+		if still++; v != last {
+			last, still = v, 0
+		}
+		if still > believe+1 || i > 20 && still > 1 {
+			t.Fatalf("read %d: the value has stood still for %d reads", i, still)
+		}
+	}
+	if got := notes(s, "etag"); len(got) != 2 || !strings.HasPrefix(got[0], "Chassis/1/Sensors/") {
+		t.Errorf("noted as %q", got)
+	}
+}
+
+// The parts of a whole take turns within their time; totals are read every time.
+func TestPartsTakeTurns(t *testing.T) {
+	d := ocp(t)
+	s := d.open(t, func(o *Options) { o.Parts = time.Nanosecond })
+	seen := map[string]int{}
+	for range 9 {
+		d.advance(time.Second)
+		for id := range samples(t, s) {
+			seen[id]++
+		}
+	}
+	if len(seen) != 6 {
+		t.Errorf("with no time for parts, %v", seen)
+	}
+	s.options.Parts = time.Hour
+	if got := samples(t, s); len(got) != len(s.Meters()) {
+		t.Errorf("with all the time, %d of %d", len(got), len(s.Meters()))
+	}
+}
+
+// A BMC that restarts is read again, and what changed meanwhile is found.
+func TestARestartWithAnotherSupply(t *testing.T) {
+	shelf := "/Chassis/powershelf/PowerSubsystem"
+	d := tree(t, append([]string{
+		`/Chassis/powershelf {"PowerSubsystem": "->` + shelf + `"}`, shelf + ` {"PowerSupplies": "->` + shelf + `/PowerSupplies"}`,
+	}, supply(shelf+"/PowerSupplies/0", 2000, 1950)...)...)
+	s := d.open(t)
+	before := s.Meters()
+	d.with(func() { d.down = true })
+	d.advance(2 * time.Minute)
+	for id, x := range samples(t, s) {
+		if x.Status != power.Lost {
+			t.Errorf("%s: %v", id, x.Status)
+		}
+	}
+	asked := 0
+	d.with(func() { asked = d.gets["/redfish/v1"+shelf+"/PowerSupplies/0/Metrics"] })
+	for range 60 {
+		d.advance(time.Second)
+		samples(t, s)
+	}
+	d.with(func() {
+		if n := d.gets["/redfish/v1"+shelf+"/PowerSupplies/0/Metrics"] - asked; n < 3 || n > 8 {
+			t.Errorf("a lost service was asked %d times in a minute", n)
+		}
+		d.down = false
+	})
+	more := tree(t, supply(shelf+"/PowerSupplies/1", 1000, 950)...)
+	d.with(func() {
+		for uri, doc := range more.docs {
+			if strings.Contains(uri, "PowerSupplies/1") {
+				d.docs[uri] = doc
+			}
+		}
+	})
+	for range 200 {
+		d.advance(time.Second)
+		if got := read(t, s); got["Chassis/powershelf/PowerSubsystem/PowerSupplies/1/input"] == 1_000_000 {
+			if len(before) != 2 || len(s.Meters()) != 4 {
+				t.Errorf("%d meters before, %d after", len(before), len(s.Meters()))
+			}
+			return
+		}
+		time.Sleep(5 * time.Millisecond) // the search goes on beside the reads
+	}
+	t.Error("the new supply was not found")
+}

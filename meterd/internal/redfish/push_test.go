@@ -1,0 +1,308 @@
+package redfish
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"agentwatt/meterd/internal/sampler"
+	"agentwatt/shared/clock"
+	"agentwatt/shared/power"
+)
+
+// reportOf writes a MetricReport event; each value is "property value offset", with the offset of its Timestamp in seconds
+// after the device's start.
+func (d *device) reportOf(values ...string) string {
+	var list []string
+	for _, v := range values {
+		var property, value string
+		var offset float64
+		fmt.Sscan(v, &property, &value, &offset)
+		at := d.online.Add(time.Duration(offset*1000) * time.Millisecond).Format(time.RFC3339Nano)
+		list = append(list, fmt.Sprintf(`{"MetricProperty": %q, "MetricValue": %q, "Timestamp": %q}`, property, value, at))
+	}
+	return fmt.Sprintf(`{"@odata.type": "#MetricReport.v1_5_0.MetricReport", "MetricValues": [%s]}`, strings.Join(list, ","))
+}
+
+func event(report string) string { return ": ping\r\n\r\nid: 1\ndata: " + report + "\n\n" }
+
+// listening opens the source with its event stream, and returns a function that reads until it sees done.
+func listening(t *testing.T, d *device) (*Source, func(done func([]power.Sample) bool)) {
+	t.Helper()
+	s := d.open(t, func(o *Options) { o.NoPush = false })
+	return s, func(done func([]power.Sample) bool) {
+		t.Helper()
+		for range 1000 {
+			got, err := s.Read(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if done(got) {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		t.Fatal("it did not happen in 5 s")
+	}
+}
+
+// arrive waits until a pushed value waits for the next read.
+func arrive(t *testing.T, s *Source) {
+	t.Helper()
+	for range 1000 {
+		s.push.mu.Lock()
+		n := len(s.push.waiting)
+		s.push.mu.Unlock()
+		if n > 0 {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("nothing arrived in 5 s")
+}
+
+func has(raw int64) func([]power.Sample) bool {
+	return func(list []power.Sample) bool {
+		return slices.ContainsFunc(list, func(x power.Sample) bool { return x.Raw == raw })
+	}
+}
+
+// Values that the service sends between two reads come with the next one, in order of time, each once.
+func TestPushedValues(t *testing.T) {
+	d := host(t)
+	s, _ := listening(t, d)
+	const property = "/redfish/v1/Chassis/1/Sensors/Power"
+	d.events <- event(d.reportOf(property+" 801.5 10", property+"#/Reading 802.5 12", property+" 801.5 10",
+		"/redfish/v1/Chassis/1/EnvironmentMetrics#/PowerWatts/Reading 803.5 14", "/elsewhere 1 14", property+" null 15", property+" x 15"))
+	arrive(t, s)
+	got, err := s.Read(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := clock.Stamp(0)
+	var seen []string
+	for _, x := range got {
+		if x.Meter != 0 {
+			continue
+		}
+		if x.Time <= last {
+			t.Errorf("out of order: %+v", got)
+		}
+		last = x.Time
+		if x.Raw%1000 == 500 {
+			seen = append(seen, fmt.Sprint(x.Raw, x.Device.Sub(clock.At(d.online))))
+		}
+	}
+	if diff := cmp.Diff([]string{"801500 10s", "802500 12s", "803500 14s"}, seen); diff != "" {
+		t.Error(diff)
+	}
+	d.advance(time.Minute)
+	d.events <- event(d.reportOf(property+" 803.5 14", property+" 804.5 60", property+" 805.5 62.25"))
+	arrive(t, s)
+	if got, err = s.Read(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	var when []clock.Stamp
+	for _, x := range got {
+		if x.Raw%1000 == 500 {
+			when = append(when, x.Time)
+			if x.Raw == 804_500 && x.Within < time.Millisecond {
+				t.Errorf("an older value claims to be known to %v", x.Within)
+			}
+		}
+	}
+	if len(when) != 2 || when[1].Sub(when[0]) != 2250*time.Millisecond {
+		t.Errorf("pushed at %v, want two values 2.25 s apart; values that were seen before do not count", when)
+	}
+	if got := notes(s, "event_stream"); !slices.Equal(got, []string{": connected"}) {
+		t.Errorf("noted %q", got)
+	}
+}
+
+// The stream may be cut: polls go on, and it is connected again.
+func TestTheStreamIsCutAndBack(t *testing.T) {
+	d := host(t)
+	s, until := listening(t, d)
+	d.events <- event(d.reportOf("/redfish/v1/Chassis/1/Sensors/Power 801.5 1"))
+	until(has(801_500))
+	d.events <- "data: {\"MetricValues\": [\n\nevent: x\ndata: nonsense\n\n"
+	d.events <- "cut"
+	var said []string
+	until(func([]power.Sample) bool {
+		said = append(said, notes(s, "event_stream")...)
+		return len(said) >= 3
+	})
+	d.advance(time.Minute)
+	d.events <- event(d.reportOf("/redfish/v1/Chassis/1/Sensors/Power 802.5 70"))
+	until(has(802_500))
+	if diff := cmp.Diff([]string{": connected", ": cut: EOF", ": connected"}, said); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Without an event stream, metric reports are polled; what they held before the first look has no known age.
+func TestPolledReports(t *testing.T) {
+	d := host(t)
+	d.docs["/redfish/v1"]["TelemetryService"] = map[string]any{"@odata.id": "/redfish/v1/TelemetryService"}
+	d.docs["/redfish/v1"]["EventService"] = nil
+	d.put(map[string]any{"@odata.id": "/redfish/v1/TelemetryService", "Id": "T", "Name": "T",
+		"MetricReports": map[string]any{"@odata.id": "/redfish/v1/TelemetryService/MetricReports"}})
+	const at = "/redfish/v1/TelemetryService/MetricReports/Power"
+	set := func(values ...string) {
+		var doc map[string]any
+		if err := unmarshal([]byte(d.reportOf(values...)), &doc); err != nil {
+			t.Fatal(err)
+		}
+		doc["@odata.id"] = at
+		d.with(func() { d.put(doc) })
+	}
+	const property = "/redfish/v1/Chassis/1/Sensors/Power"
+	set(property+" 801.5 1", property+" 802.5 2")
+	s := d.open(t, func(o *Options) { o.NoPush = false })
+	var seen []int64
+	collect := func() {
+		got, err := s.Read(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range got {
+			if x.Raw%1000 == 500 {
+				seen = append(seen, x.Raw)
+			}
+		}
+		d.advance(10 * time.Second)
+	}
+	collect()
+	collect() // the same report again
+	set(property+" 802.5 2", property+" 803.5 7", property+" 804.5 12")
+	collect()
+	if diff := cmp.Diff([]int64{802_500, 803_500, 804_500}, seen); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What nobody takes is dropped, and said.
+func TestPushIsBounded(t *testing.T) {
+	d := host(t)
+	s := d.open(t, func(o *Options) { o.NoPush = false })
+	for i := range mostWaiting + 10 {
+		s.push.take([]byte(d.reportOf(fmt.Sprintf("/redfish/v1/Chassis/1/Sensors/Power 801.5 %d", i+1))), d.now(), d.now(), true)
+	}
+	if n := len(s.push.waiting); n != mostWaiting {
+		t.Errorf("%d values wait", n)
+	}
+	read(t, s)
+	if got := notes(s, "event_stream"); !slices.ContainsFunc(got, func(n string) bool { return strings.Contains(n, "lost") }) {
+		t.Errorf("noted %q", got)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	long := strings.Repeat("x", 10_000)
+	for _, c := range []struct {
+		stream string
+		want   []string
+		err    error
+	}{
+		{"", nil, io.EOF},
+		{"data: a\n\n", []string{"a"}, io.EOF},
+		{"data:a\r\n\r\ndata: b\r\n\r\n", []string{"a", "b"}, io.EOF},
+		{": hello\n\nid: 7\nevent: x\ndata: a\ndata:\ndata:  b\nretry: 5\n\n\n\n", []string{"a\n\n b"}, io.EOF},
+		{"data\n\n", []string{""}, io.EOF},
+		{"dataset: a\n\ndata: b\n\ndata: cut off", []string{"b"}, io.EOF},
+		{"data: " + long + "\n\n", []string{long}, io.EOF},
+		{"data: " + strings.Repeat("x", mostEvent) + "\n\n", nil, errLong},
+		{strings.Repeat("data: x\n", mostEvent/8+1), nil, errLong},
+		{strings.Repeat(": ping\n\n", mostEvent/4) + "data: a\n\n", []string{"a"}, io.EOF},
+	} {
+		e := newEvents(strings.NewReader(c.stream))
+		var got []string
+		var err error
+		for err == nil {
+			var data []byte
+			if data, err = e.next(func() {}); err == nil {
+				got = append(got, string(data))
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" || !errors.Is(err, c.err) {
+			t.Errorf("%.40q: %v %s", c.stream, err, diff)
+		}
+	}
+}
+
+// However a stream is cut into pieces, the same events come out of it, within bounds.
+func FuzzEvents(f *testing.F) {
+	f.Add([]byte("data: a\n\n"), uint8(1))
+	f.Add([]byte(": x\r\n\r\nid: 1\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n"), uint8(3))
+	f.Add([]byte("data\ndata\n\n\n\ndata:b"), uint8(7))
+	f.Fuzz(func(t *testing.T, stream []byte, piece uint8) {
+		all := func(r io.Reader) (list []string) {
+			e := newEvents(r)
+			for {
+				began := false
+				data, err := e.next(func() { began = true })
+				if err != nil {
+					return list
+				}
+				if !began {
+					t.Fatal("an event without a beginning")
+				}
+				list = append(list, string(data))
+			}
+		}
+		want, got := all(bytes.NewReader(stream)), all(&pieces{stream, int(piece)%8 + 1})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+		if total := len(strings.Join(got, "")); total > len(stream) {
+			t.Fatalf("%d bytes out of %d", total, len(stream))
+		}
+	})
+}
+
+// pieces gives a few bytes per read.
+type pieces struct {
+	left []byte
+	n    int
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if len(p.left) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, p.left[:min(p.n, len(p.left))])
+	p.left = p.left[n:]
+	return n, nil
+}
+
+// Whatever a report says, the samples are in order of time per meter, and never before what is claimed for them.
+func FuzzReport(f *testing.F) {
+	f.Add(`{"MetricValues": [{"MetricProperty": "/p", "MetricValue": "1.5", "Timestamp": "2026-03-01T12:00:00Z"},
+		{"MetricProperty": "/p", "MetricValue": "2", "Timestamp": "2026-03-01T12:00:01.5Z"}, {"MetricProperty": "/p", "MetricValue": null}]}`)
+	f.Add(`{"MetricValues": [{"MetricProperty": "/e", "MetricValue": 7, "Timestamp": "0001-01-01T00:00:00Z"}]}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		now := clock.At(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+		p := newPush(func() clock.Stamp { return now })
+		p.rename(map[string]target{"/p": {0, watts}, "/e": {1, energy}})
+		p.take([]byte(body), now-1000, now, true)
+		p.take([]byte(body), now, now+1000, false)
+		at, _ := sampler.Stamp(now, now+1000)
+		last := map[int]clock.Stamp{}
+		for _, x := range p.waiting {
+			if x.Time > at || x.Within < 0 || x.Time%1000 != 0 || x.Device%1000 != 0 || x.Status != power.OK {
+				t.Fatalf("%+v", x)
+			}
+			if x.Device != 0 && x.Device <= last[x.Meter] {
+				t.Fatalf("device times go back: %+v", p.waiting)
+			}
+			last[x.Meter] = x.Device
+		}
+	})
+}
