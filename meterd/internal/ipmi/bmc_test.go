@@ -35,6 +35,8 @@ type node struct {
 	port     int
 	password string
 	suites   []types.CipherSuiteID
+	level    bmc.PrivilegeLevel // of the user
+	guid     [16]byte
 	stop     func()
 
 	mu       sync.Mutex
@@ -58,7 +60,7 @@ func constant(watts float64) func(int) float64 { return func(int) float64 { retu
 
 func newNode(t testing.TB, change ...func(*node)) *node {
 	t.Helper()
-	n := &node{t: t, password: testPassword, wave: sine, second: 7, on: true, replies: map[types.NetFn]reply{}, sensors: map[byte][2]byte{}}
+	n := &node{t: t, password: testPassword, level: bmc.PrivilegeLevelUser, guid: testGUID, wave: sine, second: 7, on: true, replies: map[types.NetFn]reply{}, sensors: map[byte][2]byte{}}
 	for _, c := range change {
 		c(n)
 	}
@@ -84,7 +86,7 @@ func (n *node) start() {
 		}
 	}
 	info := bmc.DeviceInfo{DeviceID: 32, FirmwareMajor: 6, FirmwareMinor: 0x10, IPMIVersion: 0x20, ManufacturerID: 674, ProductID: 256}
-	b := bmc.New(info, testGUID, hal)
+	b := bmc.New(info, n.guid, hal)
 	if n.suites != nil {
 		b.SetCipherSuites(n.suites)
 	}
@@ -94,7 +96,7 @@ func (n *node) start() {
 	}
 	user.SetPassword([]byte(n.password))
 	user.Enabled = true
-	user.ChannelAccess[1] = bmc.UserChannelAccess{MaxPrivilege: bmc.PrivilegeLevelUser, Enabled: true}
+	user.ChannelAccess[1] = bmc.UserChannelAccess{MaxPrivilege: n.level, Enabled: true}
 	s := server.NewServer(b, udp.Wrap(conn), server.WithHandlerRegistry(n.registry()))
 	var done sync.WaitGroup
 	done.Go(func() { s.Serve(context.Background()) })

@@ -23,8 +23,8 @@ const (
 // retry says when a lost BMC may be tried again.
 type retry struct {
 	after  clock.Stamp
-	pause  time.Duration
-	status power.Status // of the samples until then
+	pause  time.Duration // the next one; 0 after a Read with answers
+	status power.Status  // of the samples until then
 }
 
 // connect makes a link if there is none and the time has come. A caller who lost patience is no reason to wait before the
@@ -67,25 +67,31 @@ func (s *Source) dial(ctx context.Context) (link, error) {
 	return l, nil
 }
 
-// fail sets the pause after an attempt that failed.
+// fail sets the pause after an attempt to connect that failed.
 func (s *Source) fail(err error) {
-	s.retry.status = power.Lost
-	s.retry.pause = min(max(2*s.retry.pause, firstPause), longestPause)
-	pause := s.retry.pause
 	switch {
 	case errors.Is(err, ErrRefused):
-		s.retry.status, pause = power.Denied, refusedPause
+		s.rest(power.Denied, refusedPause)
 	case errors.Is(err, fs.ErrPermission):
-		s.retry.status = power.Denied
+		s.rest(power.Denied, firstPause)
+	default:
+		s.rest(power.Lost, firstPause)
 	}
-	s.retry.after = s.o.Now().Add(pause)
 }
 
-// lose gives the link up. The next Read may connect at once: a BMC that was restarted is back, and only the session is not.
+// lose gives the link up. The next Read may connect at once, as a BMC that was restarted is back and only its session is
+// not; but not again and again to one that connects and then answers nothing.
 func (s *Source) lose() {
 	s.link.close(false)
 	s.link = nil
-	s.retry.status = power.Lost
+	s.rest(power.Lost, 0)
+}
+
+// rest leaves the BMC alone for the pause that has grown so far, at least least.
+func (s *Source) rest(status power.Status, least time.Duration) {
+	s.retry.status = status
+	s.retry.after = s.o.Now().Add(max(s.retry.pause, least))
+	s.retry.pause = min(max(2*s.retry.pause, firstPause), longestPause)
 }
 
 // Attempts at a request while the BMC is busy, and the first pause between them, which then doubles. Some BMCs need three.
@@ -97,9 +103,14 @@ const (
 // patient sends a request, again while the BMC is busy, and returns the last answer with the times around it. An error
 // means that there was none.
 func (s *Source) patient(ctx context.Context, r request) (f frame, before, after clock.Stamp, err error) {
+	before = s.o.Now()
+	after = before
 	for i := range busyAttempts {
 		if i > 0 && !clock.Sleep(ctx, busyPause<<i) {
 			break // the answer stays: busy
+		}
+		if err = ctx.Err(); err != nil {
+			break
 		}
 		before = s.o.Now()
 		f, err = s.link.call(ctx, r)

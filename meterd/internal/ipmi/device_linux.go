@@ -96,6 +96,9 @@ func (*device) cipher() int { return 0 }
 func (d *device) close(bool) { d.file.Close() }
 
 func (d *device) call(ctx context.Context, r request) (frame, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	d.id++
 	if err := d.send(r); err != nil {
 		return nil, fmt.Errorf("send to the BMC: %w", err)

@@ -23,7 +23,7 @@ type Source struct {
 	meters []power.Meter
 	ports  []port // of the meter with the same index
 	absent []string
-	first  int // the port to begin with: the one that the last Read had no time for
+	first  int // the port to begin with: the one after that which the last Read had no answer from
 	notes  []power.Note
 	proven string // GUID that the BMC proved when the first session was made
 	state  string // DCMI state that was last noted
@@ -153,11 +153,10 @@ func (s *Source) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, 
 	return dst, nil
 }
 
-// readAll reads every port. One that there is no time for has failed, if others were answered; the next Read begins with
-// it. A caller who lost patience is no reason to give the BMC up.
+// readAll reads every port. One that there is no answer from has failed, if others were answered, and so have those that
+// there is no time for then; the next Read begins with them. A caller who lost patience is no reason to give the BMC up.
 func (s *Source) readAll(caller, ctx context.Context, dst []power.Sample) []power.Sample {
-	first, answers := s.first, false
-	s.first = 0
+	first, answers, silent := s.first, false, false
 	for i := range s.ports {
 		i = (first + i) % len(s.ports)
 		sample, err := s.read(ctx, i)
@@ -168,8 +167,8 @@ func (s *Source) readAll(caller, ctx context.Context, dst []power.Sample) []powe
 			s.lose()
 			return dst
 		}
-		if err != nil && s.first == 0 {
-			s.first = i
+		if err != nil && !silent {
+			silent, s.first = true, (i+1)%len(s.ports)
 		}
 		answers = answers || err == nil
 		dst = append(dst, sample)

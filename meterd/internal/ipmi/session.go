@@ -85,11 +85,12 @@ func (s *session) call(ctx context.Context, r request) (frame, error) {
 	return got, err
 }
 
-// exchange sends what pack makes until a packet comes that accept takes, or ctx ends. Whatever else arrives is dropped.
+// exchange sends what pack makes, at least once, until a packet comes that accept takes, or ctx ends. Whatever else
+// arrives is dropped.
 func (s *session) exchange(ctx context.Context, pack func() ([]byte, error), accept func([]byte) bool) error {
 	release := interrupt(ctx, s.conn)
 	defer release()
-	for ctx.Err() == nil {
+	for first := true; first || ctx.Err() == nil; first = false {
 		packet, err := pack()
 		if err != nil {
 			return err
@@ -122,11 +123,11 @@ const closeWithin = 300 * time.Millisecond
 
 func (s *session) close(answers bool) {
 	defer s.conn.Close()
-	if !answers {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
+	if !answers {
+		cancel() // told once, without waiting
+	}
 	id := s.keys.bmc
 	s.call(ctx, request{netFn: netFnApp, cmd: cmdCloseSession, data: []byte{byte(id), byte(id >> 8), byte(id >> 16), byte(id >> 24)}})
 }
