@@ -85,14 +85,16 @@ func (c *client) get(ctx context.Context, oids []string) ([]value, error) {
 	return values, nil
 }
 
-// exchange sends one request and checks the answer. The context ends the wait at once; gosnmp alone would only look at its
-// deadline.
+// exchange sends one request and checks the answer. The end of the context ends the wait; gosnmp alone would look at it
+// between its attempts only, and give up at its deadline a moment before the context itself has ended.
 func (c *client) exchange(ctx context.Context, ask func() (*gosnmp.SnmpPacket, error)) (*gosnmp.SnmpPacket, error) {
-	c.snmp.Context = ctx // gosnmp takes it from there for each request
-	conn := c.snmp.Conn
-	done := make(chan struct{})
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	c.snmp.Context = inner // gosnmp takes it from there for each request
+	conn, done := c.snmp.Conn, make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(done)
+		cancel()
 		_ = conn.SetDeadline(time.Unix(1, 0)) // long ago: whoever waits stops waiting
 	})
 	defer func() {

@@ -3,6 +3,7 @@ package snmp
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -101,17 +102,15 @@ func shown(t *testing.T, s *Source) map[string]string {
 	return out
 }
 
-// amount is a raw count in watts or watt-hours. A fraction is shown as such: nothing may be rounded away.
+// amount is a raw count in watts or watt-hours, exactly.
 func amount(m power.Meter, raw int64) string {
 	unit, per := "W", int64(power.Watt)
 	if m.Quantity == power.Counter {
 		unit, per = "Wh", wattHour
 	}
-	n := raw * m.Scale.Num
-	if d := m.Scale.Den * per; n%d == 0 {
-		return fmt.Sprintf("%d %s", n/d, unit)
-	}
-	return fmt.Sprintf("%d/%d %s", n, m.Scale.Den*per, unit)
+	n := new(big.Rat).SetInt64(raw)
+	n.Mul(n, big.NewRat(m.Scale.Num, m.Scale.Den))
+	return n.Quo(n, new(big.Rat).SetInt64(per)).RatString() + " " + unit
 }
 
 func TestDevicesWithoutPower(t *testing.T) {
