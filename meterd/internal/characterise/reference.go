@@ -45,8 +45,10 @@ func FromTrace(t Trace) (Reference, error) {
 	switch {
 	case m.Quantity == power.Mean:
 		delay += m.Averaging / 2
-	case m.Quantity == power.Held:
-		delay += m.Period / 2
+	case m.Quantity == power.Held && m.DelayFrom == power.Unknown: // nobody knows; most likely the mean of the period before
+		delay = v.half()
+	case m.Quantity == power.Held: // it is said to hold for the period that begins Delay before it is read
+		delay -= v.half()
 	}
 	if !r.counter {
 		r.quantum = v.quantum

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"agentwatt/shared/clock"
 	"agentwatt/shared/power"
@@ -108,6 +109,9 @@ func (v values) period() Estimate {
 	}
 	return Estimate{Value: one, U: u}
 }
+
+// half returns half a period; 0 if it is not known.
+func (v values) half() time.Duration { return seconds(v.period().Value / 2) }
 
 // fill returns one point per refresh: where a value stayed for longer than one and a half periods, the sensor was refreshed
 // to the same value. A counter's count is known when it changes, so nothing is added to it.
