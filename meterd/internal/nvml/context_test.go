@@ -122,6 +122,15 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// A counter that stands still while nothing is drawn is right.
+func TestIdleCounterIsNotFrozen(t *testing.T) {
+	s := openStub(t, "WAVE", "constant 0")
+	s.settle()
+	if got, told := s.said(uuid0)["energy_counter"]; told {
+		t.Errorf("told %q of a GPU that draws nothing", got)
+	}
+}
+
 // A counter that stands still while the GPU draws power is told of, once; one that moves again, too. It is not corrected.
 func TestFrozenCounter(t *testing.T) {
 	s := openStub(t)

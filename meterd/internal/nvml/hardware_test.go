@@ -5,9 +5,11 @@ package nvml
 import (
 	"context"
 	"encoding/csv"
+	"fmt"
 	"math"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,50 +73,16 @@ func TestHardwareAgreesWithNvidiaSmi(t *testing.T) {
 	smi := sourcetest.Tool(t, "nvidia-smi")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	limits := map[string]string{}
-	for range len(s.devices) + 1 {
-		if _, err := s.Read(ctx, nil); err != nil {
-			t.Fatal(err)
-		}
-		for _, n := range s.Notes(nil) {
-			if n.Key == "power_limit_watts" {
-				limits[n.Device] = n.Value
-			}
-		}
-	}
-	low, high := map[string]float64{}, map[string]float64{} // watts read before and after
-	look := func() {
-		samples, err := s.Read(ctx, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, x := range samples {
-			m := s.Meters()[x.Meter]
-			if filepath.Base(m.ID) != string(instant) || x.Status != power.OK {
-				continue
-			}
-			w := float64(x.Raw) / 1000
-			if was, ok := low[m.Device]; !ok || w < was {
-				low[m.Device] = w
-			}
-			high[m.Device] = max(high[m.Device], w)
-		}
-	}
-	watched, stop := context.WithCancel(ctx)
-	defer stop()
-	done := make(chan struct{})
-	go func() { // the power moves while nvidia-smi, which takes its time, looks
-		defer close(done)
-		for watched.Err() == nil {
-			look()
-			time.Sleep(50 * time.Millisecond)
-		}
+	var out []byte
+	asked := make(chan error, 1)
+	go func() {
+		var err error
+		out, err = exec.CommandContext(ctx, smi, "--query-gpu=uuid,power.draw.instant,power.limit", "--format=csv,noheader,nounits").Output()
+		asked <- err
 	}()
-	out, err := exec.CommandContext(ctx, smi, "--query-gpu=uuid,power.draw.instant,power.limit", "--format=csv,noheader,nounits").Output()
-	stop()
-	<-done
+	limits, powers, err := observe(ctx, s, asked) // the power moves while nvidia-smi, which takes its time, looks
 	if err != nil {
-		t.Fatalf("ask nvidia-smi: %v", err)
+		t.Fatal(err)
 	}
 	rows, err := csv.NewReader(strings.NewReader(string(out))).ReadAll()
 	if err != nil {
@@ -123,22 +91,60 @@ func TestHardwareAgreesWithNvidiaSmi(t *testing.T) {
 	compared := 0
 	for _, row := range rows {
 		uuid := strings.TrimSpace(row[0])
-		if w, err := strconv.ParseFloat(strings.TrimSpace(row[1]), 64); err == nil && high[uuid] > 0 {
+		if seen := powers[uuid]; len(seen) > 0 && number(row[1]) > 0 {
 			compared++
-			t.Logf("%s: nvidia-smi %.2f W, here %.2f to %.2f W", uuid, w, low[uuid], high[uuid])
-			if slack := 0.05*w + 1; w < low[uuid]-slack || w > high[uuid]+slack {
-				t.Errorf("%s: nvidia-smi says %.2f W, here %.2f to %.2f W", uuid, w, low[uuid], high[uuid])
+			w, low, high := number(row[1]), slices.Min(seen), slices.Max(seen)
+			t.Logf("%s: nvidia-smi %.2f W, here %.2f to %.2f W", uuid, w, low, high)
+			if slack := 0.05*w + 1; w < low-slack || w > high+slack {
+				t.Errorf("%s: nvidia-smi says %.2f W, here %.2f to %.2f W", uuid, w, low, high)
 			}
 		}
-		ours, err1 := strconv.ParseFloat(limits[uuid], 64)
-		theirs, err2 := strconv.ParseFloat(strings.TrimSpace(row[2]), 64)
-		if err1 == nil && err2 == nil && math.Abs(ours-theirs) > 0.01 {
+		if ours, theirs := limits[uuid], number(row[2]); math.Abs(ours-theirs) > 0.01 { // false where either is not known
 			t.Errorf("%s: limit %.2f W, nvidia-smi says %.2f W", uuid, ours, theirs)
 		}
 	}
 	if compared == 0 {
 		t.Errorf("nothing to compare in %q", out)
 	}
+}
+
+// observe reads until done, and long enough to hear the limits, and returns them and all instant powers, in watts by GPU.
+func observe(ctx context.Context, s *Source, done <-chan error) (limits map[string]float64, powers map[string][]float64, err error) {
+	limits, powers = map[string]float64{}, map[string][]float64{}
+	for n, waiting := 0, true; waiting || n <= len(s.devices); n++ {
+		samples, err := s.Read(ctx, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, x := range samples {
+			if m := s.Meters()[x.Meter]; filepath.Base(m.ID) == string(instant) && x.Status == power.OK {
+				powers[m.Device] = append(powers[m.Device], float64(x.Raw)/1000)
+			}
+		}
+		for _, note := range s.Notes(nil) {
+			if note.Key == "power_limit_watts" {
+				limits[note.Device] = number(note.Value)
+			}
+		}
+		select {
+		case err := <-done:
+			if err != nil {
+				return nil, nil, fmt.Errorf("ask nvidia-smi: %w", err)
+			}
+			waiting = false
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return limits, powers, nil
+}
+
+// number reads a number of nvidia-smi, such as " 97.23"; NaN for "[N/A]".
+func number(s string) float64 {
+	n, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+	if err != nil {
+		return math.NaN()
+	}
+	return n
 }
 
 // The driver's ring: what it holds, on which clock, and whether it follows the polled power.
