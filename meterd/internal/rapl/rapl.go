@@ -21,6 +21,7 @@ type Source struct {
 	now    func() clock.Stamp
 	meters []power.Meter
 	attrs  []*sysfs.Attr // of the meter with the same index
+	watch  watch
 	closed bool
 }
 
@@ -43,7 +44,7 @@ func Open(sysRoot string, now func() clock.Stamp) (*Source, error) {
 		case power.Denied:
 			denied = err
 		default:
-			continue // a zone without a counter
+			continue // a zone without a counter, or one that is switched off
 		}
 		m := z.meter()
 		if seen[m.ID] { // as on machines with one psys per socket
@@ -52,14 +53,15 @@ func Open(sysRoot string, now func() clock.Stamp) (*Source, error) {
 		seen[m.ID] = true
 		s.meters = append(s.meters, m)
 		s.attrs = append(s.attrs, a)
+		s.watch.tell(m, z, now())
 	}
 	if len(s.meters) == 0 {
 		return nil, fmt.Errorf("no energy counter in %s: %w", class, sampler.ErrUnavailable)
 	}
 	if !s.readable() {
 		err := fmt.Errorf("read energy counters: %w: %w", denied, sampler.ErrUnavailable)
-		return nil, fault.Hint(errors.Join(err, s.Close()), "the kernel keeps energy_uj for root: install the udev rule that opens it to a group "+
-			"and join that group, or run as root")
+		return nil, fault.Hint(errors.Join(err, s.Close()), "the kernel keeps energy_uj for root, since it tells what a processor computes (CVE-2020-8694): "+
+			"install the udev rule that opens it to a group and join that group, give meterd CAP_DAC_READ_SEARCH, or run as root")
 	}
 	return s, nil
 }
@@ -84,6 +86,7 @@ func (s *Source) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, 
 	if err := ctx.Err(); err != nil {
 		return dst, err
 	}
+	s.watch.read(s.now())
 	for i, a := range s.attrs {
 		before := s.now()
 		raw, err := a.Int()
@@ -92,6 +95,10 @@ func (s *Source) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, 
 	}
 	return dst, nil
 }
+
+// Notes tells what decides whether a wrap of a counter can be told from a reset: once what the counters are, and each time
+// the reads come too far apart.
+func (s *Source) Notes(dst []power.Note) []power.Note { return s.watch.notes(dst) }
 
 // Close releases the files.
 func (s *Source) Close() error {

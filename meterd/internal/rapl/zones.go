@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"agentwatt/meterd/internal/sensor"
 	"agentwatt/meterd/internal/sysfs"
 	"agentwatt/shared/power"
 )
@@ -24,11 +24,22 @@ type zone struct {
 	parent string // the domain above it; empty for a package and for psys
 }
 
-// The mmio zones ("intel-rapl-mmio:0") are the same counters by another way, so they do not match.
-var zoneName = regexp.MustCompile(`^intel-rapl:([0-9]+)(?::([0-9]+))?$`)
+// The mmio zones ("intel-rapl-mmio:0") are the packages' counters by another way: they count where there are no others.
+var (
+	zoneName = regexp.MustCompile(`^intel-rapl:([0-9]+)(?::([0-9]+))?$`)
+	mmioName = regexp.MustCompile(`^intel-rapl-mmio:([0-9]+)(?::([0-9]+))?$`)
+)
 
 // zones lists the domains under class, packages before their parts; none where there is no class.
 func zones(class string) ([]zone, error) {
+	list, err := zonesNamed(class, zoneName)
+	if err == nil && len(list) == 0 {
+		return zonesNamed(class, mmioName)
+	}
+	return list, err
+}
+
+func zonesNamed(class string, name *regexp.Regexp) ([]zone, error) {
 	entries, err := os.ReadDir(class)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -39,17 +50,17 @@ func zones(class string) ([]zone, error) {
 	found := map[place]zone{}
 	var order []place
 	for _, e := range entries {
-		m := zoneName.FindStringSubmatch(e.Name())
+		m := name.FindStringSubmatch(e.Name())
 		if m == nil {
 			continue
 		}
 		p := place{number(m[1]), number(m[2])}
 		dir := filepath.Join(class, e.Name())
-		name, err := sysfs.Line(filepath.Join(dir, "name"))
+		domain, err := sysfs.Line(filepath.Join(dir, "name"))
 		if err != nil {
 			return nil, fmt.Errorf("name the zone: %w", err)
 		}
-		found[p] = zone{dir: dir, domain: name}
+		found[p] = zone{dir: dir, domain: domain}
 		order = append(order, p)
 	}
 	slices.SortFunc(order, func(a, b place) int { return cmp.Or(a.top-b.top, a.sub-b.sub) })
@@ -96,18 +107,17 @@ func (z zone) meter() power.Meter {
 	m := power.Meter{
 		ID: "rapl/" + device + "/energy", Device: device, Name: "RAPL " + device,
 		Quantity: power.Counter, Scale: power.Scale{Num: 1, Den: 1}, // energy_uj counts microjoules
-		Period: time.Millisecond, PeriodFrom: power.Specification, // "updated approximately every 1 ms": Intel SDM, volume 3, RAPL
-		Limit:    z.limit(),
-		Accuracy: -1, // no document gives one
+		Limit: z.limit(),
 	}
 	for _, s := range scopes {
 		if strings.HasPrefix(z.domain, s.domain) {
+			sensor.Find("rapl", s.model, "energy", "").Describe(&m)
 			m.Scope, m.Model = s.scope, "rapl/"+s.model
 			break
 		}
 	}
 	if wrap, err := sysfs.Int(filepath.Join(z.dir, "max_energy_range_uj")); err == nil && wrap > 0 {
-		m.Wrap = wrap
+		m.Wrap = wrap // the file gives the largest value, less than the wrap by the processor's unit, 61 µJ at most
 	}
 	return m
 }
