@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -83,7 +84,7 @@ func newClient(o Options, base *url.URL) (*client, error) {
 
 // tlsConfig says whose certificate is believed.
 func tlsConfig(o Options) (*tls.Config, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.Insecure}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(connections)}
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)
 		if err != nil {
@@ -130,8 +131,8 @@ func (c *client) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	for again := false; ; again = true {
-		signed := r.Clone(r.Context())
-		signed.Close = false // gofish closes by default
+		signed := r.WithContext(r.Context()) // a copy, as a RoundTripper must not change what it is given
+		signed.Header = maps.Clone(r.Header)
 		used, err := c.login.sign(signed, c)
 		if err != nil {
 			return nil, err
@@ -162,27 +163,44 @@ func (c *client) RoundTrip(r *http.Request) (*http.Response, error) {
 // eventStream is the type of a body without an end.
 const eventStream = "text/event-stream"
 
-// get fetches a document. With an etag, an answer without a body says that it is as it was.
-func (c *client) get(ctx context.Context, uri, etag string) (*http.Response, error) {
-	return c.ask(ctx, uri, "application/json", etag)
-}
-
-func (c *client) ask(ctx context.Context, uri, accept, etag string) (*http.Response, error) {
+// request prepares a request for a document, or another type of content, to be sent any number of times.
+func (c *client) request(uri, accept string) (*http.Request, error) {
 	u, err := c.base.Parse(uri)
 	if err != nil {
 		return nil, errForeign // not a URI at all
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	r := &http.Request{
+		Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{"Accept": {accept}},
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	return r, c.own(u)
+}
+
+// get fetches a document.
+func (c *client) get(ctx context.Context, uri string) (*http.Response, error) {
+	r, err := c.request(uri, "application/json")
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Accept", accept)
+	return c.send(ctx, r, "")
+}
+
+// send sends a prepared request. With an etag, an answer without a body says that the document is as it was.
+func (c *client) send(ctx context.Context, r *http.Request, etag string) (*http.Response, error) {
+	r = r.WithContext(ctx)
 	if etag != "" {
+		r.Header = maps.Clone(r.Header)
 		r.Header.Set("If-None-Match", etag)
 	}
-	resp, err := c.http.Do(r)
+	resp, err := c.RoundTrip(r) // not through http.Client, which copies much for redirects that hardly ever come
 	if err != nil {
-		return nil, bare(err)
+		return nil, err
+	}
+	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified {
+		drop(resp)
+		if resp, err = c.http.Do(r); err != nil {
+			return nil, bare(err)
+		}
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified {
 		drop(resp)
@@ -202,7 +220,7 @@ func bare(err error) error {
 
 // drop ends a response whose body nobody wants, keeping the connection if little of it is left.
 func drop(resp *http.Response) {
-	io.CopyN(io.Discard, resp.Body, 4096) //nolint:errcheck // what is not read closes the connection, which is fine
+	_, _ = io.CopyN(io.Discard, resp.Body, 4096) // what is not read closes the connection, which is fine
 	resp.Body.Close()
 }
 

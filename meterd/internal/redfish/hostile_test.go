@@ -61,7 +61,9 @@ func TestBadDocuments(t *testing.T) {
 		{"404", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, power.Lost},
 		{"501", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(501) }, power.Unsupported},
 		{"304 unasked", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }, power.Failed},
-		{"in circles", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 307) }, power.Failed},
+		{"in circles", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
+		}, power.Failed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := host(t)
@@ -122,9 +124,11 @@ func TestOtherHosts(t *testing.T) {
 	defer thief.Close()
 	host := strings.TrimPrefix(thief.URL, "https://")
 	for name, answer := range map[string]http.HandlerFunc{
-		"a redirect":               func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL+"/x", 302) },
-		"a redirect without https": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://"+host, 302) },
-		"a redirect with a user":   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://u:p@"+r.Host, 302) },
+		"a redirect":               func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL+"/x", http.StatusFound) },
+		"a redirect without https": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://"+host, http.StatusFound) },
+		"a redirect with a user": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://u:p@"+r.Host, http.StatusFound)
+		},
 	} {
 		d := guarded(t)
 		s := d.open(t, func(o *Options) { o.Insecure, o.CAFile = true, "" })

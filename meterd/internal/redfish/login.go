@@ -31,6 +31,7 @@ var errRefused = errors.New("user or password are refused; not tried again for n
 type login struct {
 	user, password string
 	session        bool
+	timeout        time.Duration // of a login
 	now            func() clock.Stamp
 
 	mu     sync.Mutex // held while logging in, so that it is done once
@@ -43,7 +44,7 @@ type login struct {
 }
 
 func newLogin(o Options) login {
-	return login{user: o.User, password: o.Password, session: o.Session && o.User != "", now: o.Now, pause: refusedFirst}
+	return login{user: o.User, password: o.Password, session: o.Session && o.User != "", timeout: o.Timeout, now: o.Now, pause: refusedFirst}
 }
 
 // sign puts credentials into r, logging in first where that is needed. It returns the token it used; empty: none.
@@ -84,6 +85,8 @@ func (l *login) enter(ctx context.Context, c *client) error {
 	if err != nil {
 		return fmt.Errorf("log in: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, l.timeout) // others wait for the lock
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.JoinPath(sessions).String(), strings.NewReader(string(body)))
 	if err != nil {
 		return fmt.Errorf("log in: %w", err)

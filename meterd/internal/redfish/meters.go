@@ -103,7 +103,7 @@ func (w *walk) sensor(m *power.Meter, p point, uri string, around excerpt) (*res
 	}
 	say := func(key string, value string) {
 		if value != "" {
-			w.note(m.Device, key, p.name()+" "+value)
+			w.note(m.Device, p.key(key), value)
 		}
 	}
 	interval, known := parseDuration(string(s.SensingInterval))

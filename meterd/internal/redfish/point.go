@@ -102,6 +102,9 @@ func (p point) name() string {
 	return kinds[p.kind].id
 }
 
+// key makes the key of a note about the meter of p, e.g. "power_sensing_interval_seconds".
+func (p point) key(of string) string { return strings.ReplaceAll(p.name(), "-", "_") + "_" + of }
+
 // pointers are the ways in which a metric report may name the value of p in the document at uri.
 func (p point) pointers(uri string) []string {
 	property := kinds[p.kind].property

@@ -15,10 +15,11 @@ import (
 
 // pollState is what polls of one document remember.
 type pollState struct {
-	etag  string    // of last; empty: none, or not to be trusted
-	last  *resource // as last read; nil: never
-	saved int       // polls since the body was last fetched: how often "not modified" was believed
-	lies  bool      // the ETag stayed while values changed, so it is not asked for any more
+	request *http.Request // prepared; nil: not yet
+	etag    string        // of last; empty: none, or not to be trusted
+	last    *resource     // as last read; nil: never
+	saved   int           // polls since the body was last fetched: how often "not modified" was believed
+	lies    bool          // the ETag stayed while values changed, so it is not asked for any more
 
 	status power.Status  // of the last poll
 	retry  clock.Stamp   // not polled again before
@@ -80,7 +81,14 @@ func (s *Source) fetch(ctx context.Context, d *document) (*resource, error) {
 	if p.last == nil || p.lies || p.saved >= believe {
 		etag = ""
 	}
-	resp, err := s.client.get(ctx, d.uri, etag)
+	if p.request == nil {
+		r, err := s.client.request(d.uri, "application/json")
+		if err != nil {
+			return nil, err
+		}
+		p.request = r
+	}
+	resp, err := s.client.send(ctx, p.request, etag)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +112,7 @@ func (s *Source) fetch(ctx context.Context, d *document) (*resource, error) {
 	if e := resp.Header.Get("ETag"); !p.lies {
 		if p.last != nil && p.saved > 0 && e == p.etag && d.differ(p.last, r) {
 			p.lies = true
-			s.note(short(d.uri), "etag", "not trusted: it stayed while values changed")
+			s.note(short(d.uri), "etag", "stays-while-values-change")
 		}
 		p.etag = e
 	}
@@ -168,7 +176,7 @@ func (s *Source) judge(d *document, status power.Status, err error) {
 		if err != nil {
 			s.note(short(d.uri), "read_failed", fmt.Sprint(err))
 		} else {
-			s.note(short(d.uri), "read_failed", "no longer")
+			s.note(short(d.uri), "read_failed", "no-longer")
 		}
 	}
 	p.status = status

@@ -3,6 +3,7 @@ package redfish
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -71,7 +72,11 @@ func (p *push) listen(ctx context.Context, c *client, uri string) {
 
 // stream is one connection. It reports whether any event came.
 func (p *push) stream(ctx context.Context, c *client, uri string) (heard bool, err error) {
-	resp, err := c.ask(ctx, uri, eventStream, "")
+	r, err := c.request(uri, eventStream)
+	if err != nil {
+		return false, err
+	}
+	resp, err := c.send(ctx, r, "")
 	if err != nil {
 		return false, err
 	}
@@ -215,7 +220,7 @@ func (s *Source) pushed(dst []power.Sample) []power.Sample {
 	}
 	p.notes = p.notes[:0]
 	if p.dropped > 0 {
-		s.note("", "event_stream", "values were lost, because they were not read in time")
+		s.note("", "event_stream_lost_values", strconv.Itoa(p.dropped))
 		p.dropped = 0
 	}
 	return dst

@@ -199,7 +199,7 @@ func TestPushIsBounded(t *testing.T) {
 		t.Errorf("%d values wait", n)
 	}
 	read(t, s)
-	if got := notes(s, "event_stream"); !slices.ContainsFunc(got, func(n string) bool { return strings.Contains(n, "lost") }) {
+	if got := notes(s, "event_stream_lost_values"); !slices.Equal(got, []string{": 10"}) {
 		t.Errorf("noted %q", got)
 	}
 }

@@ -38,6 +38,7 @@ type Source struct {
 
 	search  bool               // devices seem to have come or gone
 	looked  clock.Stamp        // when they were last looked for
+	pause   time.Duration      // until they are looked for again
 	wanted  chan struct{}      // asks for a search
 	fresh   chan *layout       // brings what it found
 	push    *push              // nil: not listening
@@ -47,6 +48,7 @@ type Source struct {
 
 const (
 	searchAgain = time.Minute      // at least, between searches for devices
+	searchMost  = time.Hour        // longest pause between searches that fail
 	loseMost    = 30 * time.Second // longest pause between tries to reach a lost service
 	dateAgain   = time.Minute      // between looks at the service's clock
 	skewNoted   = 2 * time.Second  // change of its clock that is worth a note; HTTP counts whole seconds
@@ -82,6 +84,7 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 	if !o.NoPush {
 		s.push = newPush(o.Now)
 	}
+	s.search, s.pause = l.failed != nil, searchAgain
 	s.use(l)
 	s.begin(ctx, l.events)
 	return s, nil
@@ -185,14 +188,14 @@ func (s *Source) lose(err error) {
 func (s *Source) found() {
 	if s.lost {
 		s.lost, s.search = false, true
-		s.note("", "lost", "no longer")
+		s.note("", "lost", "no-longer")
 	}
 }
 
 // look asks for a search where there is reason to.
 func (s *Source) look() {
 	now := s.now()
-	if !s.search || s.lost || now.Sub(s.looked) < searchAgain {
+	if !s.search || s.lost || now.Sub(s.looked) < s.pause {
 		return
 	}
 	s.search, s.looked = false, now
@@ -211,8 +214,8 @@ func (s *Source) searches(ctx context.Context) {
 		case <-s.wanted:
 		}
 		l, err := discover(ctx, s.options, s.client)
-		if err != nil || l.failed != nil || len(l.meters) == 0 {
-			continue // some of it may have been busy: what is known stays
+		if err != nil {
+			l = &layout{failed: err}
 		}
 		select {
 		case <-ctx.Done():
@@ -222,11 +225,20 @@ func (s *Source) searches(ctx context.Context) {
 	}
 }
 
-// adopt takes over what a search found.
+// adopt takes over what a search found. Where something did not answer, what is known stays unless more was found, and the
+// next search comes later each time.
 func (s *Source) adopt() {
 	select {
 	case l := <-s.fresh:
-		s.use(l)
+		if l.failed == nil && len(l.meters) > 0 {
+			s.pause = searchAgain
+			s.use(l)
+			return
+		}
+		s.search, s.pause = true, min(2*s.pause, searchMost)
+		if len(l.meters) > len(s.Meters()) {
+			s.use(l)
+		}
 	default:
 	}
 }

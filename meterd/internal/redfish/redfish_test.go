@@ -184,7 +184,7 @@ func TestAReadingTimeThatIsTheRequest(t *testing.T) {
 			d.advance(time.Second)
 			read(t, s)
 		}
-		if got := notes(s, "reading_time"); len(got) != want {
+		if got := notes(s, "power_reading_time"); len(got) != want {
 			t.Errorf("a refresh of %v: %q, want %d", refresh, got, want)
 		}
 	}
@@ -195,13 +195,13 @@ func TestImplausibleReadingsAreNotedOnce(t *testing.T) {
 	d := ocp(t)
 	s := d.open(t)
 	read(t, s)
-	const doubt = "power more-watts-than-va,power-factor-is-not-watts-per-va"
-	if diff := cmp.Diff([]string{"RackPDUs/1: " + doubt, "PowerShelves/1: " + doubt}, notes(s, "implausible")); diff != "" {
+	const doubt = "more-watts-than-va,power-factor-is-not-watts-per-va"
+	if diff := cmp.Diff([]string{"RackPDUs/1: " + doubt, "PowerShelves/1: " + doubt}, notes(s, "power_implausible")); diff != "" {
 		t.Error(diff)
 	}
 	d.advance(time.Second)
 	read(t, s)
-	if got := notes(s, "implausible"); got != nil {
+	if got := notes(s, "power_implausible"); got != nil {
 		t.Errorf("noted again: %q", got)
 	}
 	branch := d.docs["/redfish/v1/PowerEquipment/RackPDUs/1/Branches/A"]
@@ -213,8 +213,8 @@ func TestImplausibleReadingsAreNotedOnce(t *testing.T) {
 		d.advanceLocked(time.Second)
 	})
 	read(t, s)
-	want := []string{"RackPDUs/1: power no longer", "RackPDUs/1/Branches/A: power power-factor-out-of-range,phases-do-not-add-up"}
-	if diff := cmp.Diff(want, notes(s, "implausible")); diff != "" {
+	want := []string{"RackPDUs/1: no-longer", "RackPDUs/1/Branches/A: power-factor-out-of-range,phases-do-not-add-up"}
+	if diff := cmp.Diff(want, notes(s, "power_implausible")); diff != "" {
 		t.Error(diff)
 	}
 }

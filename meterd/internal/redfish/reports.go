@@ -45,7 +45,7 @@ func (s *Source) collect(ctx context.Context) {
 
 // fetchAll gets the body of a document.
 func fetchAll(ctx context.Context, c *client, uri string) ([]byte, error) {
-	resp, err := c.get(ctx, uri, "")
+	resp, err := c.get(ctx, uri)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,6 @@ func supply(at string, in, out float64) []string {
 
 // Each joule has one total, whatever the shape of the service.
 func TestTotals(t *testing.T) {
-	const env = "EnvironmentMetrics"
 	for _, c := range []struct {
 		name string
 		docs []string

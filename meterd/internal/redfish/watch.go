@@ -1,6 +1,7 @@
 package redfish
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"strings"
@@ -31,18 +32,15 @@ func (s *Source) watch(p *point, x *power.Sample, n number, rounded bool, around
 	device := s.meterOf(p).Device
 	if rounded && !st.rounded {
 		st.rounded = true
-		s.note(device, "reading_rounded_decimals", p.name()+" "+strconv.Itoa(kinds[p.kind].decimals))
+		s.note(device, p.key("rounded_to_decimals"), strconv.Itoa(kinds[p.kind].decimals))
 	}
 	if f := fraction(n.text); f >= st.decimals {
 		st.decimals = f + 1
-		s.note(device, "reading_decimals", p.name()+" "+strconv.Itoa(f))
+		s.note(device, p.key("decimals"), strconv.Itoa(f))
 	}
 	if doubt := implausible(p.kind, around, r); doubt != st.doubt {
 		st.doubt = doubt
-		if doubt == "" {
-			doubt = "no longer"
-		}
-		s.note(device, "implausible", p.name()+" "+doubt)
+		s.note(device, p.key("implausible"), cmp.Or(doubt, "no-longer"))
 	}
 	if x.Device != 0 && kinds[p.kind].quantity != power.Counter {
 		s.follows(p, x)
@@ -63,7 +61,7 @@ func (s *Source) follows(p *point, x *power.Sample) {
 	}
 	if st.follows == follow && !st.followed {
 		st.followed = true
-		s.note(m.Device, "reading_time", p.name()+" seems to be the time of the request: it moves while the value stands still")
+		s.note(m.Device, p.key("reading_time"), "that-of-the-request") // as far as can be seen
 	}
 	st.raw, st.device = x.Raw, x.Device
 }
