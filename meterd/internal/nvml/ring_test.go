@@ -57,6 +57,9 @@ func TestRingMeter(t *testing.T) {
 func TestRingSamples(t *testing.T) {
 	s := openStub(t, "RING", "1", "WAVE", "square 120 680 0.73")
 	i := s.rings()[0]
+	if before := of(s.read(), i); len(before) > 0 {
+		t.Errorf("%d samples from before the opening", len(before))
+	}
 	energyBetween := square(120, 680, 0.73)
 	var last clock.Stamp
 	gaps := 0
