@@ -2,15 +2,12 @@ package hwmon
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
-	"time"
 
 	"agentwatt/meterd/internal/sysfs"
 	"agentwatt/shared/power"
@@ -19,30 +16,29 @@ import (
 // channel is one readable attribute of a chip, and the meter that it makes.
 type channel struct {
 	path  string
+	by    string // of a current, where path is a voltage; empty: path is the power or energy itself
 	meter power.Meter
+	notes []power.Note // what the driver says beside the values; without time and device
 }
 
-// channels lists what can be metered under class (/sys/class/hwmon), in a stable order.
-func channels(class string) ([]channel, error) {
-	entries, err := os.ReadDir(class)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
+// channels lists what can be metered under class (/sys/class/hwmon), in a stable order, and the directories there are.
+func channels(class string) (list []channel, names []string, err error) {
+	names, err = directories(class)
+	if err != nil {
+		return nil, nil, err
 	}
-	slices.SortFunc(entries, func(a, b os.DirEntry) int {
-		return cmp.Or(len(a.Name())-len(b.Name()), cmp.Compare(a.Name(), b.Name())) // hwmon2 before hwmon10
+	inOrder := slices.SortedFunc(slices.Values(names), func(a, b string) int {
+		return cmp.Or(len(a)-len(b), cmp.Compare(a, b)) // hwmon2 before hwmon10
 	})
-	var list []channel
-	for _, e := range entries {
-		c, err := newChip(filepath.Join(class, e.Name()))
+	for _, name := range inOrder {
+		c, err := newChip(filepath.Join(class, name))
 		if err != nil {
 			continue // gone since the directory was read, or not a chip
 		}
 		list = append(list, c.channels()...)
 	}
 	unique(list)
-	return list, nil
+	return list, names, nil
 }
 
 // attribute matches the readings of Documentation/hwmon/sysfs-interface: power in microwatts, energy in microjoules.
@@ -53,59 +49,61 @@ func (c chip) channels() []channel {
 	if err != nil {
 		return nil
 	}
-	var list []channel
+	var found [][]string
+	rails := map[string]bool{}
 	for _, e := range entries {
 		m := attribute.FindStringSubmatch(e.Name())
 		if m == nil || m[1] == "energy" && m[3] == "average" {
 			continue
 		}
-		list = append(list, channel{filepath.Join(c.dir, e.Name()), c.meter(m[1]+m[2], m[3])})
+		found = append(found, m)
+		rails[m[2]] = true
+	}
+	if len(found) == 0 && c.name == "ina3221" {
+		return c.products()
+	}
+	c.single = len(rails) == 1
+	var list []channel
+	for _, m := range found {
+		list = append(list, c.channel(m[1], m[2], m[3]))
 	}
 	return list
 }
 
-// assumedWindow stands for the averaging window of a driver that does not state it, such as amdgpu, whose firmware filters
-// with an undocumented time constant.
-const assumedWindow = time.Second
-
-// meter describes one channel, such as "power1", read through its attribute "input" or "average".
-func (c chip) meter(name, kind string) power.Meter {
-	label, _ := sysfs.Line(filepath.Join(c.dir, name+"_label"))
-	covers := c.cover(cmp.Or(c.oem, label))
-	m := power.Meter{
-		ID:     blanks.Replace(fmt.Sprintf("hwmon/%s/%s/%s_%s", c.name, c.device, name, kind)),
-		Device: covers.device, Scope: covers.scope,
-		Name:     fmt.Sprintf("%s %s", c.name, cmp.Or(c.oem, label, name)),
-		Scale:    power.Scale{Num: 1, Den: 1}, // microwatts and microjoules
-		Accuracy: -1,                          // the interface has no place for it
-		Model:    blanks.Replace(fmt.Sprintf("hwmon/%s/%s_%s", c.name, name, kind)),
+// channel describes one reading, such as power, 1, average.
+func (c chip) channel(what, number, kind string) channel {
+	name := what + number
+	m := c.meter(name, number, kind)
+	out := channel{path: filepath.Join(c.dir, name+"_"+kind), meter: m}
+	if v := c.value(name + "_cap"); v > 0 {
+		out.notes = append(out.notes, power.Note{Key: keyCap, Value: strconv.FormatFloat(power.Power(v).Watts(), 'g', -1, 64)})
 	}
-	switch {
-	case name[0] == 'e':
-		m.Quantity = power.Counter
-	case kind == "average":
-		m.Quantity = power.Mean
-		m.Averaging, m.AveragingFrom = assumedWindow, power.Assumed
-		if ms := c.value(name + "_average_interval"); ms > 0 && ms < int64(time.Hour/time.Millisecond) {
-			m.Averaging, m.AveragingFrom = time.Duration(ms)*time.Millisecond, power.Specification
-		}
-	default:
-		m.Quantity = power.Instant
+	if c.value(name+"_is_battery") == 1 {
+		out.notes = append(out.notes, power.Note{Key: keyPower, Value: "battery"})
 	}
-	if ms := c.value("update_interval"); ms > 0 && ms < int64(time.Hour/time.Millisecond) {
-		m.Period, m.PeriodFrom = time.Duration(ms)*time.Millisecond, power.Specification
+	if serial, _ := sysfs.Line(filepath.Join(c.dir, "device", name+"_serial_number")); serial != "" {
+		out.notes = append(out.notes, power.Note{Key: keySerial, Value: serial})
 	}
-	m.Limit = power.Power(max(c.value(name+"_cap_max"), c.value(name+"_max"), 0))
-	return m
+	return out
 }
 
-// value reads an attribute that not every chip has; 0 if it is not there or not a number.
-func (c chip) value(name string) int64 {
-	v, err := sysfs.Int(filepath.Join(c.dir, name))
-	if err != nil {
-		return 0
+// products lists the rails of a chip that gives voltages and currents only, as the INA3221 of Jetson boards: inN in mV times
+// currN in mA is µW. Both are read one after the other. Channels after the third are not rails but shunts and sums.
+func (c chip) products() (list []channel) {
+	for n := 1; n <= 3; n++ {
+		in := filepath.Join(c.dir, fmt.Sprintf("in%d_input", n))
+		current := filepath.Join(c.dir, fmt.Sprintf("curr%d_input", n))
+		if _, err := os.Stat(in); err != nil {
+			continue
+		}
+		if _, err := os.Stat(current); err != nil {
+			continue
+		}
+		m := c.meter(fmt.Sprintf("in%d", n), strconv.Itoa(n), "input")
+		m.ID += "*curr"
+		list = append(list, channel{path: in, by: current, meter: m})
 	}
-	return v
+	return list
 }
 
 // unique tells apart channels whose chips say the same about themselves, in the order of their directories.

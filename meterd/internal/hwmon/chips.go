@@ -1,6 +1,7 @@
 package hwmon
 
 import (
+	"cmp"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,6 +16,7 @@ type chip struct {
 	name   string // the driver's name: "amdgpu", "power_meter", ...
 	device string // what the chip hangs on: a PCI address, an ACPI or I2C name; the chip's name if the tree does not say
 	oem    string // what an ACPI power meter says that it measures; empty if nothing
+	single bool   // all its channels are of one thing
 }
 
 func newChip(dir string) (chip, error) {
@@ -36,40 +38,49 @@ type coverage struct {
 	device string
 }
 
-// rules give the coverage of a channel by chip and label; the first that fits counts. An unknown chip is a component:
-// only what is known to be the whole of something may ever make a headline.
+// rules give the coverage of a channel by chip and label; the first that fits counts. What fits none is a component: only
+// what is known to be the whole of something may ever make a headline.
 var rules = []struct {
-	chip   string         // driver; empty: any
+	chip   string         // driver
 	label  *regexp.Regexp // of the channel, or what the ACPI firmware says; nil: any
 	scope  power.Scope
 	device string // with $1 from the label; empty: the chip's device
 }{
 	// The driver's reading is the board's: GPU and memory. On an APU it is the whole socket, which hwmon does not say.
 	{"amdgpu", nil, power.Accelerator, ""},
-	// NVIDIA Grace: four ACPI meters per socket, told apart only by the firmware's text. Module = GPU and Grace;
-	// Grace = the CPU socket with its memory; CPU rail and SysIO are inside Grace.
+	// Intel GPUs (kernel ABI, sysfs-driver-intel-i915-hwmon and -xe-hwmon): the chip "i915" is the card, "i915_gt0" a part of it;
+	// of "xe" the channel "card" is the card and "pkg" the package on it.
+	{"i915", nil, power.Accelerator, ""},
+	{"xe", regexp.MustCompile(`^card$`), power.Accelerator, ""},
+	// NVIDIA Grace: four ACPI meters per socket, told apart only by the firmware's text. Module = GPUs and Grace (DCGM field
+	// 1133); Grace = the CPU socket with its memory; CPU rail (1130) and SysIO (1132) are inside Grace.
 	{"power_meter", regexp.MustCompile(`^Module Power Socket (\d+)$`), power.Module, "module-$1"},
 	{"power_meter", regexp.MustCompile(`^Grace Power Socket (\d+)$`), power.CPU, "socket-$1"},
 	{"power_meter", regexp.MustCompile(`^CPU Power Socket (\d+)$`), power.Component, "socket-$1/cpu"},
 	{"power_meter", regexp.MustCompile(`^SysIO Power Socket (\d+)$`), power.Component, "socket-$1/sysio"},
-	// Any other ACPI meter measures what its board's maker chose, often the machine's input; hwmon does not say.
-	{"", nil, power.Component, ""},
 }
 
-// cover looks up what the channel with the given label measures.
-func (c chip) cover(label string) coverage {
+// cover looks up what the channel with the given text from firmware or label measures. rail is its name among the chip's
+// channels.
+func (c chip) cover(text, rail string) coverage {
 	for _, r := range rules {
-		if r.chip != "" && r.chip != c.name {
+		if r.chip != c.name {
 			continue
 		}
 		if r.label == nil {
 			return coverage{r.scope, c.device}
 		}
-		if m := r.label.FindStringSubmatchIndex(label); m != nil {
-			return coverage{r.scope, string(r.label.ExpandString(nil, r.device, label, m))}
+		if m := r.label.FindStringSubmatchIndex(text); m != nil {
+			device := string(r.label.ExpandString(nil, r.device, text, m))
+			return coverage{r.scope, cmp.Or(device, c.device)}
 		}
 	}
-	return coverage{power.Component, c.device} // not reached: the last rule fits all
+	// Any other ACPI meter measures what its board's maker chose, often the machine's input; hwmon does not say. The channels of
+	// one chip are different rails, or the input and the output of one supply: each is a device of its own.
+	if c.single {
+		return coverage{power.Component, c.device}
+	}
+	return coverage{power.Component, c.device + "/" + blanks.Replace(rail)}
 }
 
 // blanks make a label or a device unfit for an ID.

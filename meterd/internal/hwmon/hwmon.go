@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
-	"time"
 
 	"agentwatt/meterd/internal/sampler"
 	"agentwatt/meterd/internal/sysfs"
@@ -20,24 +19,16 @@ import (
 
 // Source reads all channels of one tree.
 type Source struct {
-	class  string
-	now    func() clock.Stamp
-	meters atomic.Pointer[[]power.Meter] // replaced as a whole when devices come or go
-	ports  []port                        // of the meter with the same index
-	lost   bool                          // a port is without its file
-	looked clock.Stamp                   // when the tree was last searched
-	closed bool
+	class   string
+	now     func() clock.Stamp
+	meters  atomic.Pointer[[]power.Meter] // replaced as a whole when devices come or go
+	ports   []port                        // of the meter with the same index
+	chips   []string                      // directories of the tree when it was last searched
+	lost    bool                          // a port is without its file
+	looked  clock.Stamp                   // when the tree was last looked at
+	pending []power.Note
+	closed  bool
 }
-
-// port is where a meter is read.
-type port struct {
-	path string
-	attr *sysfs.Attr // nil while the device is lost: by then the path may belong to another one
-}
-
-// searchAgain is the time between searches for devices that are lost. A driver that is bound again gets a new directory,
-// so opening the old file again is not enough.
-const searchAgain = time.Second
 
 // Open finds the channels under sysRoot, which is /sys on a real host; now stamps the samples. Errors wrap
 // sampler.ErrUnavailable where there is no channel, or where none may be read; the latter carries a hint.
@@ -56,51 +47,11 @@ func Open(sysRoot string, now func() clock.Stamp) (*Source, error) {
 	return s, nil
 }
 
-// search looks through the tree. It opens the channels of devices that were lost and adds those of new ones; a meter that
-// was listed keeps its place.
-func (s *Source) search() error {
-	s.looked = s.now()
-	list, err := channels(s.class)
-	if err != nil {
-		return err
-	}
-	known, busy := map[string]int{}, map[string]bool{}
-	var meters []power.Meter
-	if old := s.meters.Load(); old != nil {
-		meters = *old
-	}
-	for i, p := range s.ports {
-		known[meters[i].ID] = i
-		busy[p.path] = p.attr != nil
-	}
-	for _, c := range list {
-		i, ok := known[c.meter.ID]
-		switch {
-		case busy[c.path]:
-		case ok && s.ports[i].attr == nil:
-			s.ports[i] = connect(c.path)
-		case !ok:
-			meters = append(meters[:len(meters):len(meters)], c.meter) // the old slice is in use
-			s.ports = append(s.ports, connect(c.path))
-		}
-	}
-	s.meters.Store(&meters)
-	return nil
-}
-
-// connect opens a channel. One that may not be opened stays, and says so in every read.
-func connect(path string) port {
-	a, err := sysfs.Open(path)
-	if sysfs.Status(err) == power.Lost {
-		return port{path, nil}
-	}
-	return port{path, a}
-}
-
 // denied returns an error if no channel may be read.
 func (s *Source) denied() error {
 	var denied error
-	for _, p := range s.ports {
+	for i := range s.ports {
+		p := &s.ports[i]
 		if p.attr == nil {
 			return nil
 		}
@@ -124,10 +75,8 @@ func (s *Source) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, 
 	if err := ctx.Err(); err != nil {
 		return dst, err
 	}
-	if s.lost && s.now().Sub(s.looked) >= searchAgain {
-		if err := s.search(); err != nil {
-			return dst, fmt.Errorf("find lost hwmon devices: %w", err)
-		}
+	if err := s.look(); err != nil {
+		return dst, fmt.Errorf("find hwmon devices: %w", err)
 	}
 	s.lost = false
 	for i := range s.ports {
@@ -139,31 +88,31 @@ func (s *Source) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, 
 func (s *Source) read(i int) power.Sample {
 	p := &s.ports[i]
 	before := s.now()
-	raw, status := int64(0), power.Lost
-	if p.attr != nil {
-		var err error
-		raw, err = p.attr.Int()
-		status = sysfs.Status(err)
-	}
+	raw, status := p.read()
 	t, within := sampler.Stamp(before, s.now())
 	if status == power.Lost {
 		s.lost = true
 		if p.attr != nil {
-			p.attr.Close() // nothing was written, so nothing can be lost by it
-			p.attr = nil
+			p.close() // nothing was written, so nothing can be lost by it
+			s.note(t, i, keyDevice, "lost")
 		}
 	}
 	return power.Sample{Meter: i, Time: t, Within: within, Raw: raw, Status: status}
 }
 
+// Notes tells of devices that went and came, and of what their drivers say beside the values.
+func (s *Source) Notes(dst []power.Note) []power.Note {
+	dst = append(dst, s.pending...)
+	s.pending = s.pending[:0]
+	return dst
+}
+
 // Close releases the files.
 func (s *Source) Close() error {
 	s.closed = true
-	var err error
-	for _, p := range s.ports {
-		if p.attr != nil {
-			err = errors.Join(err, p.attr.Close())
-		}
+	var errs []error
+	for i := range s.ports {
+		errs = append(errs, s.ports[i].close())
 	}
-	return err
+	return errors.Join(errs...)
 }

@@ -138,7 +138,7 @@ func TestMeters(t *testing.T) {
 		{"hwmon/power_meter/ACPI000D:03/power1_average", "socket-0/sysio", power.Component, power.Mean, window, 0},
 		{"hwmon/amdgpu/0000:03:00.0/power1_average", "0000:03:00.0", power.Accelerator, power.Mean, time.Second, 750 * power.Watt},
 		{"hwmon/ina226/2-0040/energy1_input", "2-0040", power.Component, power.Counter, 0, 0},
-		{"hwmon/ina226/2-0040/power1_input", "2-0040", power.Component, power.Instant, 0, 0},
+		{"hwmon/ina226/2-0040/power1_input", "2-0040", power.Component, power.Instant, 2 * time.Millisecond, 0},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
