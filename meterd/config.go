@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -24,11 +25,14 @@ var reference []byte
 
 // config is meterd's configuration; meterd.yaml explains each setting.
 type config struct {
-	Host     string  `yaml:"host"`
-	SysRoot  string  `yaml:"sys_root"`
-	ProcRoot string  `yaml:"proc_root"`
-	Bus      busConf `yaml:"bus"`
-	Sources  sources `yaml:"sources"`
+	Host         string  `yaml:"host"`
+	Profile      profile `yaml:"profile"`
+	Study        span    `yaml:"study"`
+	Calibrations string  `yaml:"calibrations"`
+	SysRoot      string  `yaml:"sys_root"`
+	ProcRoot     string  `yaml:"proc_root"`
+	Bus          busConf `yaml:"bus"`
+	Sources      sources `yaml:"sources"`
 }
 
 type busConf struct {
@@ -41,9 +45,14 @@ type busConf struct {
 }
 
 type sources struct {
-	NVML      nvmlConf      `yaml:"nvml"`
+	NVML      libraryConf   `yaml:"nvml"`
+	AMDGPU    sourceConf    `yaml:"amdgpu"`
+	AMDSMI    libraryConf   `yaml:"amdsmi"`
 	RAPL      sourceConf    `yaml:"rapl"`
 	Hwmon     sourceConf    `yaml:"hwmon"`
+	IPMI      ipmiConf      `yaml:"ipmi"`
+	SNMP      snmpConf      `yaml:"snmp"`
+	Redfish   redfishConf   `yaml:"redfish"`
 	Simulated simulatedConf `yaml:"simulated"`
 }
 
@@ -52,22 +61,29 @@ type sourceConf struct {
 	Interval span `yaml:"interval"`
 }
 
-type nvmlConf struct {
+// libraryConf configures a source that a vendor's library reads.
+type libraryConf struct {
 	Common  sourceConf `yaml:",inline"`
 	Library string     `yaml:"library"`
 }
 
-// defaults is the configuration of a host without a file. The intervals are those at which the sensors refresh.
-func defaults() config {
+// defaults is the configuration of a host without a file. In the profile normal the intervals are those at which the sensors refresh.
+// Quiet is for scored runs: the energy comes from counters, which need no more than one or two readings a second.
+func defaults(p profile) config {
 	found := sourceConf{Enabled: auto, Interval: span(100 * time.Millisecond)}
+	gpus, counters, remote := found, found, sourceConf{Enabled: auto, Interval: span(time.Second)}
+	if p == quiet {
+		gpus.Interval, counters.Interval = span(500*time.Millisecond), span(time.Second)
+	}
 	return config{
-		SysRoot: "/sys", ProcRoot: "/proc",
+		Profile: p, Study: span(2 * time.Second), Calibrations: "/etc/meterd/calibrations", SysRoot: "/sys", ProcRoot: "/proc",
 		Bus: busConf{
 			Listen: "127.0.0.1:4222", Dir: "/var/lib/meterd",
 			MaxBytes: 8 << 30, MaxAge: span(7 * 24 * time.Hour), Flush: span(time.Second),
 		},
 		Sources: sources{
-			NVML: nvmlConf{Common: found}, RAPL: found, Hwmon: found,
+			NVML: libraryConf{Common: gpus}, AMDGPU: gpus, AMDSMI: libraryConf{Common: gpus}, RAPL: counters, Hwmon: counters,
+			IPMI: ipmiConf{Common: remote, Device: "/dev/ipmi0"}, SNMP: snmpConf{Common: remote}, Redfish: redfishConf{Common: remote},
 			Simulated: simulatedConf{
 				Common: found, LowWatts: 400, HighWatts: 400, Cycle: span(10 * time.Second),
 			},
@@ -81,14 +97,24 @@ func parse(file string, r io.Reader) (config, error) {
 	if err != nil {
 		return config{}, fmt.Errorf("read %s: %w", file, err)
 	}
-	c := defaults()
-	if err := settings.Decode(b, file, &c); err != nil {
+	c, err := decode(file, b, normal)
+	if err == nil && c.Profile != normal {
+		c, err = decode(file, b, c.Profile)
+	}
+	if err != nil {
 		return config{}, fault.Misuse(err)
 	}
 	if err := c.check(); err != nil {
 		return config{}, fault.Misuse(fmt.Errorf("%s: %w", file, err))
 	}
 	return c, nil
+}
+
+// decode reads a file over the defaults of a profile.
+func decode(file string, b []byte, p profile) (config, error) {
+	c := defaults(p)
+	err := settings.Decode(b, file, &c)
+	return c, err
 }
 
 // check finds settings that do not go together.
@@ -99,7 +125,7 @@ func (c config) check() error {
 	case c.SysRoot == "" || c.ProcRoot == "":
 		return errors.New("sys_root or proc_root is empty")
 	}
-	if err := c.Sources.Simulated.check(); err != nil {
+	if err := cmp.Or(c.Sources.Simulated.check(), c.Sources.checkRemote()); err != nil {
 		return err
 	}
 	host, _, err := net.SplitHostPort(c.Bus.Listen)
@@ -119,10 +145,14 @@ func loopback(host string) bool {
 }
 
 // flags are the settings that may be given on the command line; they win over the file.
-type flags struct{ file, listen, dir string }
+type flags struct {
+	file, listen, dir string
+	profile           profile
+}
 
 func (f *flags) add(c *cobra.Command) {
 	c.Flags().StringVarP(&f.file, "config", "c", "", "configuration `file`; see meterd config")
+	c.Flags().Var(&f.profile, "profile", "normal, or quiet for scored runs: few reads, energy from counters; instead of profile")
 }
 
 // load reads the file, if one is named, and applies the flags.
@@ -140,15 +170,21 @@ func (f flags) load() (config, error) {
 	return c, fault.Misuse(c.check())
 }
 
+// read reads the file over the defaults of the profile: the flag's, else the file's.
 func (f flags) read() (config, error) {
 	if f.file == "" {
-		return defaults(), nil
+		return defaults(cmp.Or(f.profile, normal)), nil
 	}
 	b, err := os.ReadFile(f.file)
 	if err != nil {
 		return config{}, fault.Misuse(fmt.Errorf("read the configuration: %w", err))
 	}
-	return parse(f.file, bytes.NewReader(b))
+	c, err := parse(f.file, bytes.NewReader(b))
+	if err == nil && f.profile != "" && f.profile != c.Profile {
+		c, err = decode(f.file, b, f.profile)
+		c.Profile = f.profile
+	}
+	return c, err
 }
 
 // hostname returns the name under which this host publishes.

@@ -2,11 +2,15 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"agentwatt/shared/fault"
 )
@@ -17,7 +21,7 @@ func TestReferenceIsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(defaults(), got); diff != "" {
+	if diff := cmp.Diff(defaults(normal), got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("meterd.yaml does not say the defaults (-default +file):\n%s", diff)
 	}
 }
@@ -33,15 +37,15 @@ sources:
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := defaults()
+	want := defaults(normal)
 	want.Host, want.Bus.Listen, want.Bus.MaxBytes = "gpu-1", "[::1]:0", 500_000_000
-	want.Sources.NVML = nvmlConf{sourceConf{on, span(time.Second)}, "/opt/libnvidia-ml.so.1"}
+	want.Sources.NVML = libraryConf{sourceConf{on, span(time.Second)}, "/opt/libnvidia-ml.so.1"}
 	want.Sources.RAPL.Enabled = off
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, empty := range []string{"", "\n", "# nothing\n", "---\n", "bus:\n", "bus:\n  # flush: 2s\nsources:\n", "sources:\n  nvml:\n  rapl:\n", "sources:\n  nvml:\n    interval:\n"} {
-		if got, err := parse("x.yaml", strings.NewReader(empty)); err != nil || !cmp.Equal(got, defaults()) {
+		if got, err := parse("x.yaml", strings.NewReader(empty)); err != nil || !cmp.Equal(got, defaults(normal)) {
 			t.Errorf("%q: got %+v, %v; want the defaults", empty, got, err)
 		}
 	}
@@ -51,7 +55,7 @@ sources:
 func TestParseErrors(t *testing.T) {
 	tests := []struct{ name, yaml, want string }{
 		{"unknown key", "bus:\n  lisen: 127.0.0.1:1\n", `x.yaml:2:3: unknown field "lisen"`},
-		{"unknown source", "sources:\n  amdsmi: {}\n", `x.yaml:2:3: unknown field "amdsmi"`},
+		{"unknown source", "sources:\n  amdsm: {}\n", `x.yaml:2:3: unknown field "amdsm"`},
 		{"unknown key of a source", "sources:\n  nvml:\n    intervall: 1s\n", `x.yaml:3:5: unknown field "intervall"`},
 		{"duration without a unit", "sources:\n  rapl:\n    interval: 100\n", `x.yaml:3:15: "100" is not a positive duration`},
 		{"duration of a word", "bus: {max_age: fast}\n", `x.yaml:1:16: "fast" is not a positive duration`},
@@ -70,6 +74,12 @@ func TestParseErrors(t *testing.T) {
 		{"remote", "bus: {listen: 0.0.0.0:4222}\n", `x.yaml: bus.listen: 0.0.0.0:4222 can be reached from other hosts`},
 		{"every interface", "bus: {listen: ':4222'}\n", `can be reached from other hosts`},
 		{"no port", "bus: {listen: localhost}\n", `x.yaml: bus.listen: `},
+		{"profile", "profile: loud\n", `x.yaml:1:10: "loud" is not one of normal, quiet`},
+		{"a PDU without a name", "sources: {snmp: {pdus: [{address: x}]}}\n", `sources.snmp.pdus: an entry without a name`},
+		{"a PDU twice", "sources: {snmp: {pdus: [{name: a, address: x, user: u}, {name: a, address: y, user: u}]}}\n", `"a" is there twice`},
+		{"a PDU without a secret", "sources: {snmp: {pdus: [{name: a, address: x}]}}\n", `neither a community_file`},
+		{"a password in the file", "sources: {ipmi: {bmcs: [{name: a, address: x, password: s3cret}]}}\n", `unknown field "password"`},
+		{"a name with a slash", "sources: {redfish: {services: [{name: a/b, url: https://x}]}}\n", `has blanks or slashes`},
 		{"no directory", "bus: {dir: ''}\n", `x.yaml: bus.dir is empty`},
 	}
 	for _, test := range tests {
@@ -88,6 +98,57 @@ func TestParseErrors(t *testing.T) {
 func TestRemoteIsAllowedOnRequest(t *testing.T) {
 	if _, err := parse("x.yaml", strings.NewReader("bus: {listen: 0.0.0.0:4222, allow_remote: true}\n")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestQuietProfile(t *testing.T) {
+	dir := t.TempDir()
+	file := func(text string) string {
+		name := filepath.Join(dir, "meterd.yaml")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	const own = "sources: {nvml: {interval: 250ms}}\n"
+	for _, c := range []struct {
+		name, text     string
+		flag           profile
+		nvml, hwmon    time.Duration
+		wantTheProfile profile
+	}{
+		{"as it is", own, "", 250 * time.Millisecond, 100 * time.Millisecond, normal},
+		{"by the file", "profile: quiet\n" + own, "", 250 * time.Millisecond, time.Second, quiet},
+		{"by the flag", "sources: {}\n", quiet, 500 * time.Millisecond, time.Second, quiet},
+		{"the flag wins", "profile: quiet\n", normal, 100 * time.Millisecond, 100 * time.Millisecond, normal},
+	} {
+		got, err := flags{file: file(c.text), profile: c.flag}.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, h := time.Duration(got.Sources.NVML.Common.Interval), time.Duration(got.Sources.Hwmon.Interval); n != c.nvml || h != c.hwmon || got.Profile != c.wantTheProfile {
+			t.Errorf("%s: %s, nvml every %v and hwmon every %v; want %s, %v, %v", c.name, got.Profile, n, h, c.wantTheProfile, c.nvml, c.hwmon)
+		}
+	}
+}
+
+// The examples that the reference holds in comments are right as well.
+func TestReferenceExamples(t *testing.T) {
+	text := regexp.MustCompile(`(?m)^(\s+)(bmcs|pdus|services): \[\]$`).ReplaceAllString(string(reference), "$1$2:")
+	text = regexp.MustCompile(`(?m)^    # (- |  )(.*)$`).ReplaceAllString(text, "    $1$2")
+	got, err := parse("meterd.yaml", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := got.Sources
+	if len(s.IPMI.BMCs) != 1 || len(s.SNMP.PDUs) != 1 || len(s.Redfish.Services) != 1 {
+		t.Fatalf("%d BMCs, %d PDUs, %d services; want one of each:\n%s", len(s.IPMI.BMCs), len(s.SNMP.PDUs), len(s.Redfish.Services), text)
+	}
+	if got, want := s.SNMP.PDUs[0].Levels, []string{"phase", "outlet"}; !cmp.Equal(got, want) {
+		t.Errorf("levels %q, want %q", got, want)
+	}
+	if want := "bmc-gpu-02"; s.IPMI.BMCs[0].PasswordFile != want {
+		t.Errorf("password file %q, want %q", s.IPMI.BMCs[0].PasswordFile, want)
 	}
 }
 

@@ -51,7 +51,7 @@ and meterd top read. It changes nothing on the machine that it measures.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fault.Hint(fault.Misuse(err), "see %s --help", c.CommandPath())
 	})
-	root.AddCommand(runCommand(), probeCommand(), topCommand(), configCommand(), versionCommand())
+	root.AddCommand(runCommand(), probeCommand(), topCommand(), configCommand(), topologyCommand(), selftestCommand(), versionCommand())
 	return root
 }
 

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
+	"agentwatt/meterd/internal/amdgpu"
+	"agentwatt/meterd/internal/amdsmi"
 	"agentwatt/meterd/internal/hwmon"
+	"agentwatt/meterd/internal/ipmi"
 	"agentwatt/meterd/internal/nvml"
 	"agentwatt/meterd/internal/rapl"
 	"agentwatt/meterd/internal/sampler"
@@ -19,6 +23,8 @@ type opened struct {
 	source   sampler.Source
 	interval time.Duration
 	access   string // what to do where a meter is there and may not be read
+	remote   bool   // read over the network
+	study    bool   // its sensors are hardware, to be characterised at the start
 }
 
 // absence is a source that is not there, or a part of one, and why.
@@ -31,49 +37,81 @@ type absence struct {
 type kind struct {
 	name   string
 	conf   sourceConf
-	access string // see opened
+	access string
 	open   func(context.Context) (sampler.Source, error)
+	remote bool // it can be away now and there later
 }
+
+// openLimit is how long finding a remote device may take. Its own sampler waits, nobody else.
+const openLimit = time.Minute
 
 // kinds is the only place that knows which kinds of source there are.
 func kinds(c config, now func() clock.Stamp) []kind {
+	return append(local(c, now), c.Sources.remotes(now)...)
+}
+
+// local lists what is read on this host itself.
+func local(c config, now func() clock.Stamp) []kind {
 	return []kind{
 		{
-			"nvml", c.Sources.NVML.Common,
-			"give this user read and write access to /dev/nvidiactl and /dev/nvidia0, /dev/nvidia1, ...",
-			func(ctx context.Context) (sampler.Source, error) {
+			name: "nvml", conf: c.Sources.NVML.Common,
+			access: "give this user read and write access to /dev/nvidiactl and /dev/nvidia0, /dev/nvidia1, ...",
+			open: func(ctx context.Context) (sampler.Source, error) {
 				return nvml.Open(ctx, nvml.Options{Library: c.Sources.NVML.Library, Now: now})
 			},
 		},
 		{
-			"rapl", c.Sources.RAPL, "let a group read the energy_uj files and join it, or run as root",
-			func(context.Context) (sampler.Source, error) { return rapl.Open(c.SysRoot, now) },
+			name: "amdgpu", conf: c.Sources.AMDGPU, access: "put this user into the groups render and video",
+			open: func(ctx context.Context) (sampler.Source, error) {
+				return amdgpu.Open(ctx, amdgpu.Options{SysRoot: c.SysRoot, Now: now})
+			},
 		},
 		{
-			"hwmon", c.Sources.Hwmon, "let a group read the power and energy files and join it, or run as root",
-			func(context.Context) (sampler.Source, error) { return hwmon.Open(c.SysRoot, now) },
+			name: "amdsmi", conf: c.Sources.AMDSMI.Common, access: "put this user into the groups render and video",
+			open: func(ctx context.Context) (sampler.Source, error) {
+				return amdsmi.Open(ctx, amdsmi.Options{Library: c.Sources.AMDSMI.Library, Now: now})
+			},
 		},
 		{
-			"simulated", c.Sources.Simulated.source(), "",
-			func(ctx context.Context) (sampler.Source, error) { return c.Sources.Simulated.open(ctx, now) },
+			name: "rapl", conf: c.Sources.RAPL, access: "let a group read the energy_uj files and join it, or run as root",
+			open: func(context.Context) (sampler.Source, error) { return rapl.Open(c.SysRoot, now) },
+		},
+		{
+			name: "hwmon", conf: c.Sources.Hwmon, access: "let a group read the power and energy files and join it, or run as root",
+			open: func(context.Context) (sampler.Source, error) { return hwmon.Open(c.SysRoot, now) },
+		},
+		{
+			name: "ipmi", conf: c.Sources.IPMI.Common, access: "let a group read and write " + c.Sources.IPMI.Device + " and join it, or run as root",
+			open: func(ctx context.Context) (sampler.Source, error) {
+				return ipmi.Open(ctx, ipmi.Options{Device: c.Sources.IPMI.Device, OnlyDCMI: c.Sources.IPMI.OnlyDCMI, Now: now})
+			},
+		},
+		{
+			name: "simulated", conf: c.Sources.Simulated.source(),
+			open: func(ctx context.Context) (sampler.Source, error) { return c.Sources.Simulated.open(ctx, now) },
 		},
 	}
 }
 
 // openSources opens every source that is present and not switched off. A source that must be there and is not is an
-// error; any other that is not there is an absence. The caller closes what is opened.
-func openSources(ctx context.Context, c config, now func() clock.Stamp) (found []opened, missing []absence, err error) {
+// error; any other that is not there is an absence. With a log, remote devices that need not be there are opened by their
+// sampler, whenever they are there; without one, now or not at all. The caller closes what is opened.
+func openSources(ctx context.Context, c config, now func() clock.Stamp, log *slog.Logger) (found []opened, missing []absence, err error) {
 	for _, k := range kinds(c, now) {
 		if k.conf.Enabled == off {
 			continue
 		}
-		source, err := k.open(ctx)
+		if k.remote && log != nil && k.conf.Enabled == auto {
+			found = append(found, k.opened(sampler.Keep(k.name, openLimit, now, log, k.open)))
+			continue
+		}
+		source, err := k.try(ctx)
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
 		switch {
 		case err == nil:
-			found = append(found, opened{k.name, source, time.Duration(k.conf.Interval), k.access})
+			found = append(found, k.opened(source))
 			missing = append(missing, partly(k.name, source)...)
 		case k.conf.Enabled == on || ctx.Err() != nil:
 			closeSources(found)
@@ -83,6 +121,20 @@ func openSources(ctx context.Context, c config, now func() clock.Stamp) (found [
 		}
 	}
 	return found, missing, nil
+}
+
+// try opens the source; a remote one gets its limit.
+func (k kind) try(ctx context.Context) (sampler.Source, error) {
+	if k.remote {
+		limited, cancel := context.WithTimeout(ctx, openLimit)
+		defer cancel()
+		ctx = limited
+	}
+	return k.open(ctx)
+}
+
+func (k kind) opened(s sampler.Source) opened {
+	return opened{name: k.name, source: s, interval: time.Duration(k.conf.Interval), access: k.access, remote: k.remote, study: k.name != "simulated"}
 }
 
 // partly returns what a source that is there does not offer.

@@ -53,24 +53,21 @@ It publishes nothing. It fails (exit code 1) if there is no meter at all.`,
 	return c
 }
 
-// probe surveys the host. The sources are read one after the other, so that they do not slow each other down.
+// probe surveys the host. The sources of the host are read one after the other, so that they do not slow each other down; devices
+// on the network are read side by side.
 func probe(ctx context.Context, conf config) (s survey, err error) {
 	if s.Host, err = conf.hostname(); err != nil {
 		return s, err
 	}
 	now := clock.New()
-	found, missing, err := openSources(ctx, conf, now.Now)
+	found, missing, err := openSources(ctx, conf, now.Now, nil)
 	if err != nil {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, closeSources(found)) }()
-	s.Sources, s.Absent = []sourceSurvey{}, []absenceSurvey{}
-	for _, o := range found {
-		src, err := surveySource(ctx, o)
-		if err != nil {
-			return s, err
-		}
-		s.Sources = append(s.Sources, src)
+	s.Absent = []absenceSurvey{}
+	if s.Sources, err = surveyAll(ctx, found); err != nil {
+		return s, err
 	}
 	for _, m := range missing {
 		s.Absent = append(s.Absent, absenceSurvey{m.name, m.err.Error(), fault.Advice(m.err)})

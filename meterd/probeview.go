@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -22,7 +23,15 @@ type survey struct {
 type sourceSurvey struct {
 	Name   string        `json:"name"`
 	Meters []meterSurvey `json:"meters"`
+	Notes  []noteSurvey  `json:"notes"`         // what else the source says
 	Fix    string        `json:"fix,omitempty"` // what to do about meters that may not be read
+}
+
+// noteSurvey is a fact beside the samples; see power.Note.
+type noteSurvey struct {
+	Device string `json:"device,omitempty"`
+	Key    string `json:"key"`
+	Value  string `json:"value"`
 }
 
 // meterSurvey is one meter and what it did during the probe.
@@ -48,8 +57,9 @@ func (s survey) print(w io.Writer) {
 	for _, src := range s.Sources {
 		fmt.Fprintf(w, "%s: %d meters\n", src.Name, len(src.Meters))
 		src.print(w)
+		src.printNotes(w)
 		if src.Fix != "" {
-			fmt.Fprintf(w, "    denied: %s\n", src.Fix)
+			fold(w, "    denied: ", src.Fix)
 		}
 		fmt.Fprintln(w)
 	}
@@ -57,9 +67,9 @@ func (s survey) print(w io.Writer) {
 		fmt.Fprintln(w, "not metered:")
 	}
 	for _, a := range s.Absent {
-		fmt.Fprintf(w, "  %s: %s\n", a.Source, a.Reason)
+		fold(w, "  "+a.Source+": ", a.Reason)
 		if a.Fix != "" {
-			fmt.Fprintf(w, "    fix: %s\n", a.Fix)
+			fold(w, "    fix: ", a.Fix)
 		}
 	}
 }
@@ -83,6 +93,42 @@ func (s sourceSurvey) print(w io.Writer) {
 		}
 		tab.Flush()
 	}
+}
+
+// printNotes writes what the source says beside its meters, one line for each device.
+func (s sourceSurvey) printNotes(w io.Writer) {
+	var order []string
+	lines := map[string][]string{}
+	for _, n := range s.Notes {
+		if lines[n.Device] == nil {
+			order = append(order, n.Device)
+		}
+		lines[n.Device] = append(lines[n.Device], n.Key+"="+n.Value)
+	}
+	for _, device := range order {
+		fold(w, "    "+cmp.Or(device, s.Name)+": ", strings.Join(lines[device], ", "))
+	}
+}
+
+// wide is where long texts are folded.
+const wide = 110
+
+// fold writes text behind first, broken at blanks; later lines are indented a little deeper than the first.
+func fold(w io.Writer, first, text string) {
+	indent := strings.Repeat(" ", len(first)-len(strings.TrimLeft(first, " "))+4)
+	line := first
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+			line += word
+		case len([]rune(line))+1+len([]rune(word)) > wide:
+			fmt.Fprintln(w, line)
+			line = indent + word
+		default:
+			line += " " + word
+		}
+	}
+	fmt.Fprintln(w, line)
 }
 
 // devices lists the devices in the order of their first meters.

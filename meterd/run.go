@@ -74,13 +74,17 @@ func serve(ctx context.Context, conf config, log *slog.Logger) (err error) {
 		log.Warn("boot id is not known", "err", err)
 	}
 	now := clock.New()
-	found, missing, err := openSources(ctx, conf, now.Now)
+	found, missing, err := openSources(ctx, conf, now.Now, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeSources(found)) }()
 	if len(found) == 0 {
 		return noSource(missing)
+	}
+	records, err := loadCalibrations(conf.Calibrations)
+	if err != nil {
+		return err
 	}
 	for _, m := range missing {
 		m.log(log)
@@ -98,11 +102,17 @@ func serve(ctx context.Context, conf config, log *slog.Logger) (err error) {
 	run, kernel := rand.Text(), kernelState(now, log)
 	samplers := make([]*sampler.Sampler, len(found))
 	for i, o := range found {
+		calibrated := newCalibrated(records, log)
 		samplers[i] = &sampler.Sampler{
 			Name: o.name, Source: o.source, Bus: publisher, Interval: o.interval, Flush: time.Duration(conf.Bus.Flush),
-			Host: host, Boot: boot, RunID: run, Now: now.Now, Kernel: kernel, Log: log,
+			Host: host, Boot: boot, RunID: run, Now: now.Now, Kernel: kernel,
+			Refine: calibrated.refine, Heard: calibrated.hear, Log: log,
+		}
+		if o.study {
+			samplers[i].Study = time.Duration(conf.Study)
 		}
 	}
+	samplers[0].Usage = cpuTime
 	makeRoom(found)
 	announce(log, server.URL(), found)
 	return sample(ctx, samplers, log)

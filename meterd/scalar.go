@@ -48,6 +48,32 @@ func (m *mode) UnmarshalYAML(n ast.Node) error {
 	return settings.At(n, fmt.Errorf("%q is not one of auto, true, false", text(n)))
 }
 
+// profile is a set of defaults.
+type profile string
+
+const (
+	normal profile = "normal"
+	quiet  profile = "quiet"
+)
+
+// Set reads the value of a flag.
+func (p *profile) Set(s string) error {
+	switch v := profile(s); v {
+	case normal, quiet:
+		*p = v
+		return nil
+	}
+	return fmt.Errorf("%q is not one of normal, quiet", s)
+}
+
+func (p *profile) String() string { return string(*p) }
+
+// Type is what the help calls the value of a flag.
+func (p *profile) Type() string { return "profile" }
+
+// UnmarshalYAML reads normal or quiet.
+func (p *profile) UnmarshalYAML(n ast.Node) error { return settings.At(n, p.Set(text(n))) }
+
 // size is a number of bytes, written 8GiB, 500MB or 1048576.
 type size int64
 

@@ -35,7 +35,7 @@ func TestBackoffSlowsDownAndComesBack(t *testing.T) {
 	} {
 		b := &backoff{interval: c.interval}
 		feed(b, c.quiet, 2)
-		feed(b, c.busy, 10)
+		feed(b, c.busy, 20)
 		if got := b.now(); got != c.slowed {
 			t.Errorf("%s: interval %v while reads take %v, want %v", c.name, got, c.busy, c.slowed)
 		}
@@ -46,18 +46,21 @@ func TestBackoffSlowsDownAndComesBack(t *testing.T) {
 	}
 }
 
-func TestBackoffIgnoresOneSlowWindowAfterAnother(t *testing.T) {
+func TestBackoffWantsWindowsInARow(t *testing.T) {
 	b := &backoff{interval: 100 * time.Millisecond}
-	feed(b, time.Millisecond, 3)
-	feed(b, 30*time.Millisecond, 1)
-	if got := b.factor(); got != 2 {
-		t.Fatalf("factor %d after a slow window, want 2", got)
-	}
-	feed(b, time.Millisecond, 2)
-	feed(b, 30*time.Millisecond, 1) // calm windows must come in a row
-	feed(b, time.Millisecond, 2)
-	if got := b.factor(); got != 4 {
-		t.Errorf("factor %d, want 4: two calm windows are not three", got)
+	for _, c := range []struct {
+		took    time.Duration
+		windows int
+		want    int
+	}{
+		{time.Millisecond, 3, 1}, {30 * time.Millisecond, 1, 1}, {time.Millisecond, 1, 1}, {30 * time.Millisecond, 1, 1}, // slow alone
+		{30 * time.Millisecond, 1, 2}, {time.Millisecond, 2, 2}, {30 * time.Millisecond, 1, 2}, // calm, but not for three
+		{time.Millisecond, 2, 2}, {time.Millisecond, 1, 1},
+	} {
+		feed(b, c.took, c.windows)
+		if got := b.factor(); got != c.want {
+			t.Fatalf("factor %d after %d windows of %v, want %d", got, c.windows, c.took, c.want)
+		}
 	}
 }
 
@@ -66,12 +69,12 @@ func TestSlowReadsStretchTheSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src, bus := newFake(time.Millisecond), &tape{}
 		src.each = func(context.Context) {
-			if src.reads > 3*windowReads {
+			if src.reads > windowReads {
 				src.takes = 50 * time.Millisecond
 			}
 		}
 		s := newSampler(src, bus)
-		if _, err := runFor(t, s, 2*time.Minute); err != nil {
+		if _, err := runFor(t, s, 6*time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		var said []string

@@ -20,7 +20,9 @@ const selfEvery = time.Minute
 // the read lasted.
 func (r *reader) note(took time.Duration) {
 	if r.noter != nil {
+		had := len(r.batch.Notes)
 		r.batch.Notes = r.noter.Notes(r.batch.Notes)
+		r.hear(r.batch.Notes[had:])
 	}
 	if len(r.pending) > 0 {
 		r.batch.Notes = append(r.batch.Notes, r.pending...)
@@ -35,6 +37,14 @@ func (r *reader) note(took time.Duration) {
 			r.describe.refresh()
 		}
 		r.own.next = now.Add(selfEvery)
+	}
+}
+
+// hear tells whoever listens what the source noted: a calibration may depend on a driver's version.
+func (r *reader) hear(notes []power.Note) {
+	if r.Heard != nil && len(notes) > 0 {
+		r.Heard(notes)
+		r.describe.refresh()
 	}
 }
 

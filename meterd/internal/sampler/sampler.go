@@ -23,6 +23,7 @@ type Sampler struct {
 	Interval time.Duration                 // between reads; see Precise
 	Study    time.Duration                 // start-up characterisation: how long a fast source is read before its schedule; 0: none
 	Refine   func(power.Meter) power.Meter // gives a meter its calibration; nil: none. Asked again every minute
+	Heard    func([]power.Note)            // is told the source's notes, after which Refine is asked again; nil: nobody
 	Usage    func() time.Duration          // processor time that the process has used, for its notes; nil: no such note
 	Flush    time.Duration                 // a batch is closed at least this often; 0: 1 s
 	Queue    int                           // batches that wait while the bus is away; 0: 64

@@ -27,11 +27,13 @@ func (r *reader) study(ctx context.Context) {
 		r.watching, r.watchUntil = newWatch(), r.Now().Add(watchLongest)
 		return
 	}
-	timings, err := MeasurePeriod(ctx, r.Source, r.Study)
+	seen, err := MeasurePeriod(ctx, r.Source, time.Millisecond, r.Study)
 	if err != nil {
 		r.Log.Warn("characterise", "source", r.Name, "err", err)
 	}
-	r.conclude(timings)
+	r.pending = append(r.pending, seen.Notes...)
+	r.hear(seen.Notes)
+	r.conclude(seen.Meters)
 }
 
 // watch adds one read to the study of a slow source, and ends it when it can.

@@ -30,17 +30,25 @@ func (m MeterTiming) FreshShare() float64 {
 	return float64(m.Changes) / float64(m.Samples-1)
 }
 
-// MeasurePeriod reads src as fast as is decent, every millisecond and never more than half of the time, for span or until
-// ctx ends, and tells what it saw of each meter, in the order of their appearance. It returns an error if the source
-// fails as a whole; what was seen until then is returned too.
-func MeasurePeriod(ctx context.Context, src Source, span time.Duration) ([]MeterTiming, error) {
+// Timing is what was seen of a source that was read fast for a while.
+type Timing struct {
+	Meters []MeterTiming // in the order of their appearance
+	Notes  []power.Note
+}
+
+// MeasurePeriod reads src for span or until ctx ends, once every so often but never more than half of the time, and tells what it
+// saw. Every millisecond is decent for a sensor on this host; a device on the network wants half a second. It returns an error if the
+// source fails as a whole; what was seen until then is returned too.
+func MeasurePeriod(ctx context.Context, src Source, every, span time.Duration) (Timing, error) {
 	ctx, cancel := context.WithTimeout(ctx, span)
 	defer cancel()
 	w := newWatch()
 	p := newTimerPace()
 	defer p.stop()
 	var samples []power.Sample
+	var notes []power.Note
 	var failed error
+	noter, _ := src.(Noter)
 	for due := time.Now(); p.wait(ctx, due) == nil; {
 		began := time.Now()
 		var err error
@@ -51,9 +59,12 @@ func MeasurePeriod(ctx context.Context, src Source, span time.Duration) ([]Meter
 			break
 		}
 		w.add(src.Meters(), samples)
-		due = time.Now().Add(max(time.Millisecond, time.Since(began)))
+		if noter != nil {
+			notes = noter.Notes(notes)
+		}
+		due = time.Now().Add(max(every, time.Since(began)))
 	}
-	return w.timings(), failed
+	return Timing{w.timings(), notes}, failed
 }
 
 // watch collects what was seen, by meter ID, because indexes change when devices come and go.

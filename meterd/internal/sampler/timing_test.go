@@ -26,7 +26,8 @@ func TestMeasurePeriodFindsTheRefresh(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := sampler.MeasurePeriod(t.Context(), src, 5*time.Second)
+			seen, err := sampler.MeasurePeriod(t.Context(), src, time.Millisecond, 5*time.Second)
+			got := seen.Meters
 			if err != nil || len(got) != 4 {
 				t.Fatal(got, err)
 			}
@@ -53,7 +54,8 @@ func TestMeasurePeriodWithHiddenRefreshes(t *testing.T) {
 			}
 			return power.Sample{Raw: n}
 		}}
-		got, err := sampler.MeasurePeriod(t.Context(), src, 10*time.Second)
+		seen, err := sampler.MeasurePeriod(t.Context(), src, time.Millisecond, 10*time.Second)
+		got := seen.Meters
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +82,8 @@ func TestMeasurePeriodSaysWhatItCannotKnow(t *testing.T) {
 				return power.Sample{Raw: n}
 			}, false, false},
 		} {
-			got, err := sampler.MeasurePeriod(t.Context(), &script{read: c.read}, time.Second)
+			seen, err := sampler.MeasurePeriod(t.Context(), &script{read: c.read}, time.Millisecond, time.Second)
+			got := seen.Meters
 			if err != nil || len(got) != 1 {
 				t.Fatal(got, err)
 			}
@@ -94,7 +97,8 @@ func TestMeasurePeriodSaysWhatItCannotKnow(t *testing.T) {
 func TestMeasurePeriodIsDecent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &script{takes: 30 * time.Millisecond, read: func() power.Sample { return power.Sample{} }}
-		got, err := sampler.MeasurePeriod(t.Context(), src, 3*time.Second)
+		seen, err := sampler.MeasurePeriod(t.Context(), src, time.Millisecond, 3*time.Second)
+		got := seen.Meters
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +107,7 @@ func TestMeasurePeriodIsDecent(t *testing.T) {
 		}
 	})
 	broken := errors.New("bus error")
-	if _, err := sampler.MeasurePeriod(t.Context(), &script{err: broken}, time.Second); !errors.Is(err, broken) {
+	if _, err := sampler.MeasurePeriod(t.Context(), &script{err: broken}, time.Millisecond, time.Second); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the source's error", err)
 	}
 }
