@@ -58,6 +58,8 @@ func balanceOf(t *testing.T, file string, watts map[string]float64, u float64) [
 			scope = power.Component
 		case strings.Contains(device, "inlet"), strings.Contains(device, "shelf"):
 			scope = power.Rack
+		case strings.HasPrefix(device, "package"):
+			scope = power.CPU
 		case strings.HasPrefix(device, "m"):
 			scope = power.Module
 		case strings.HasPrefix(device, "bmc"), strings.HasPrefix(device, "switch"):
@@ -96,6 +98,10 @@ func TestVerdicts(t *testing.T) {
 		{"GPUs in a node", modules, tierModule, "node n1 m0", map[string]float64{"n1/m0": 1700, "n1/g0": 700, "n1/g1": 700, "n1/bmc": 2500}, Rest, "300 W (18 %) go to CPU and memory"},
 		{"GPUs above their module", modules, tierModule, "node n1 m0", map[string]float64{"n1/m0": 700, "n1/g0": 700, "n1/g1": 700, "n1/bmc": 2500}, Impossible, "700 W more"},
 		{"modules in a node", modules, tierNode, "node n1", map[string]float64{"n1/m0": 1700, "n1/g0": 700, "n1/g1": 700, "n1/bmc": 2500}, Rest, "800 W (32 %)"},
+		{"GPUs and CPUs in a node", "nodes: [{name: n1, input: bmc, accelerators: [g0]}]", tierNode, "node n1",
+			map[string]float64{"n1/g0": 700, "n1/package-0": 300, "n1/package-1": 200, "n2/package-0": 5000, "n1/bmc": 1500}, Rest, "300 W (20 %) go to fans"},
+		{"a GPU in two places counts once", "nodes: [{name: n1, input: bmc, accelerators: [g0, g0]}]", tierNode, "node n1",
+			map[string]float64{"n1/g0": 700, "n1/bmc": 1000}, Rest, "300 W (30 %) go to CPUs"},
 		{"nothing lost in supplies", modules, tierNode, "node n1", map[string]float64{"n1/m0": 2000, "n1/g0": 700, "n1/g1": 700, "n1/bmc": 1960}, LittleLoss, ""},
 		{"outlets", twoNodes, tierOutlets, "input p/inlet", map[string]float64{"h/p/inlet": 2020, "h/p/outlet-1": 1000, "h/p/outlet-2": 1000}, Agrees, ""},
 		{"kWh read as Wh", twoNodes, tierOutlets, "input p/inlet", map[string]float64{"h/p/inlet": 2.02, "h/p/outlet-1": 1000, "h/p/outlet-2": 1000}, Impossible, "a scale is wrong"},

@@ -120,6 +120,8 @@ func TestFindings(t *testing.T) {
 			[]HostMeter{meter("h", "p", rack)}, nil, Info, []string{"error shared-outlet"}, "node n1 and node n2"},
 		{"feed B not metered", "racks: [{name: r, inputs: [{device: a, feed: A}, {device: b, feed: B}]}]\nnodes: [{name: n1, rack: r}]",
 			[]HostMeter{meter("h", "a", rack)}, nil, Info, []string{"error not-metered", "error one-feed"}, "feed B is not metered"},
+		{"no feed metered", "racks: [{name: r, inputs: [{device: a, feed: A}, {device: b, feed: B}]}]\nnodes: [{name: n1, rack: r}]",
+			nil, nil, Info, []string{"error not-metered"}, ""},
 		{"cord missing", "racks: [{name: r, inputs: [{device: a, feed: A, outlets: a/1}, {device: b, feed: B}]}]\nnodes: [{name: n1, rack: r, fed_by: a/1}]",
 			[]HostMeter{meter("h", "a", rack), meter("h", "b", rack)}, nil, Info, []string{"warning one-feed"}, "feed A only"},
 		{"one cord and one supply", "racks: [{name: r, inputs: [{device: a, feed: A, outlets: a/1}, {device: b, feed: B}]}]\nnodes: [{name: n1, rack: r, supplies: 1, fed_by: a/1}]",
@@ -183,6 +185,33 @@ func TestUnevenMeters(t *testing.T) {
 	want := []Finding{{Warning, Uneven, "", []string{gpu(1, 3)}, `no meter "instant", which 7 others of GPU have`}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("findings (-want +got):\n%s", d)
+	}
+}
+
+// What stands behind a counted input, or is another name of a counted device, is accounted for and not expected.
+func TestNotCounted(t *testing.T) {
+	f := parse(t, `
+racks:
+  - {name: r, inputs: [{device: p, also: q, outlets: p/1}, {device: shelf, fed_by: p/1}]}
+nodes:
+  - {name: n1, rack: r, input: bmc, also: psys}
+equipment:
+  - {name: cdu, rack: r, measured: c}
+  - {name: pump, measured: d}
+`)
+	d := Discovered{Meters: []HostMeter{meter("h", "p", power.Rack), meter("h", "q", power.Rack), meter("h", "shelf", power.Rack), meter("h", "c", power.Rack),
+		meter("h", "d", power.Rack), meter("h", "x", power.Rack), meter("n1", "bmc", power.Node), meter("n1", "psys", power.Node)}}
+	got := map[string]string{}
+	for _, r := range Once(f, d) {
+		got[r.Device] = r.Why
+	}
+	want := map[string]string{"p": "", "d": "", "bmc": "", "q": "another name of p", "shelf": "behind p/1", "c": "behind the inputs of rack r",
+		"x": "in no place of the file", "psys": "another name of bmc"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("why not counted (-want +got):\n%s", d)
+	}
+	if got, want := ExpectedAll(f, d), []string{"h/d", "h/p", "n1/bmc"}; !slices.Equal(got, want) {
+		t.Errorf("expected: got %q, want %q", got, want)
 	}
 }
 
