@@ -190,6 +190,21 @@ func TestRingDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// The two clocks are read one after the other, so a read may place samples a little earlier than the one before did: what would go
+// back in time is left out.
+func TestRingJitter(t *testing.T) {
+	tape := &tape{}
+	now := clock.Stamp(epoch)
+	one := []lib.Sample{{TimeStamp: 1_000_000}}
+	two := []lib.Sample{{TimeStamp: 1_000_010}, {TimeStamp: 1_020_000}}
+	taken, _ := tape.take(one, lib.VALUE_TYPE_UNSIGNED_INT, now, time.Second, 0, nil)
+	taken, _ = tape.take(two, lib.VALUE_TYPE_UNSIGNED_INT, now, time.Second+50*time.Microsecond, 0, taken)
+	want := []power.Sample{{Device: now}, {Device: now.Add(20*time.Millisecond - 50*time.Microsecond)}}
+	if diff := cmp.Diff(want, taken); diff != "" {
+		t.Errorf("taken (-want +got):\n%s", diff)
+	}
+}
+
 // Whatever is in a ring: what is taken of it goes up in the driver's time, in whole microseconds, none of it of the future, and never twice.
 func FuzzRing(f *testing.F) {
 	f.Add([]byte("\x00\x10\x20\x30\x40\x50\x60\x70\x80\x90"), int64(time.Hour), uint32(lib.VALUE_TYPE_UNSIGNED_INT))
