@@ -150,6 +150,9 @@ func (m *study) against(ref *Reference, marks []Mark, origin clock.Stamp) {
 		return
 	}
 	m.truth = c
+	if ref.Align {
+		m.result.Notes = append(m.result.Notes, "the reference has a clock of its own, which was set by the load's switching: what the load needs to rise is in the delay")
+	}
 	if c.step <= max(m.result.Period.Value, m.meter.Averaging.Seconds()) {
 		m.curve, m.coarse, m.result.Against = c, c.step, "reference"
 		return

@@ -5,6 +5,7 @@ package characterise
 type curve struct {
 	at, sum []float64
 	step    float64 // resolution: the median time between knots; 0: exact
+	clock   float64 // standard uncertainty of the times as a whole, against the sensor's
 	quantum float64 // size of one count of the reference in watts; 0: not known or fine
 }
 

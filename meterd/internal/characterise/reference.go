@@ -13,10 +13,11 @@ type Reference struct {
 	Name        string      // meter ID or file name
 	Digest      string      // sha256 of the file in hex; empty for a meter
 	Certificate string      // of its calibration; empty: none
-	Scope       power.Scope // what it measures; empty: the same as the sensor, as the user says
+	Scope       power.Scope // what it measures; empty: the very same as the sensor, as the user says
 	Accuracy    float64     // of its gain, relative, k = 2; 0 or negative: not known
 	Floor       float64     // of its zero, in watts, k = 2; 0: none
 	Align       bool        // its clock is not ours: find the offset by the load's switching
+	ClockU      float64     // of its clock against ours, in seconds, k = 2; 0: it is ours. Align finds it itself
 
 	points  []reading // in order
 	counter bool      // the readings are energies
@@ -83,13 +84,15 @@ func (r *Reference) curve(marks []Mark, origin clock.Stamp) (*curve, error) {
 		}
 	}
 	last := marks[len(marks)-1].At.Sub(origin).Seconds()
+	clock := r.ClockU / 2
 	if r.Align {
-		offset, err := align(c, marks, origin)
+		offset, u, err := align(c, marks, origin)
 		if err != nil {
 			return nil, err
 		}
-		c = c.moved(-offset)
+		c, clock = c.moved(-offset), u
 	}
+	c.clock = clock
 	if !c.covers(0, last) {
 		return nil, fmt.Errorf("the reference does not cover the load's schedule: it runs from %.3f s to %.3f s, the schedule from 0 to %.3f s",
 			c.at[0], c.at[len(c.at)-1], last)

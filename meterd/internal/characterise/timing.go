@@ -45,7 +45,7 @@ func (m *study) timing() {
 	if t := r.Period.Value; best.w > 2*t { // a long window is made of refreshes, each of which may itself be a mean over a period
 		uw = math.Hypot(uw, t/math.Sqrt(3))
 	}
-	r.Delay = Estimate{Value: best.c, U: 2 * math.Hypot(uc, blur/2)}
+	r.Delay = Estimate{Value: best.c, U: 2 * math.Hypot(math.Hypot(uc, blur/2), m.curve.clock)}
 	r.Window = Estimate{Value: best.w, U: 2 * math.Hypot(uw, blur)}
 	if math.IsInf(uw, 0) || math.IsInf(uc, 0) {
 		m.noTiming("the values do not tell one window or delay from another")
