@@ -149,6 +149,10 @@ func (s *survey) indexes(ctx context.Context, l *Level) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(table) == 0 && l.Where.Missing == "first" && len(list) > 1 {
+		s.out.absent = append(s.out.absent, fmt.Sprintf("%d rows after the first %s: the device does not say whether they are more of the whole or parts of it",
+			len(list)-1, l.Level))
+	}
 	return l.Where.choose(s.prefix, list, table), nil
 }
 

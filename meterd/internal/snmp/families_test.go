@@ -2,12 +2,15 @@ package snmp
 
 import (
 	"errors"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"agentwatt/meterd/internal/sampler"
+	"agentwatt/shared/power"
 )
 
 // Walks written by hand (testdata/): families without a recording, and shapes of known families that no recording has.
@@ -27,6 +30,13 @@ func TestFamilies(t *testing.T) {
 			"phase-3/power": "1200 W component", "phase-3/energy": "300000 Wh component",
 			"outlet-6/power": "150 W component", "outlet-6/energy": "50 Wh component",
 			"outlet-7/power": "0 W component", "outlet-7/energy": "60 Wh component"}},
+		{"rnx-modules", "rnx-updu", "100077", map[string]string{
+			"unit-0.0/power": "500 W rack", "unit-0.0/energy": "5000000000 Wh rack",
+			"phase-0.1/power": "200 W component", "phase-0.1/energy": "2000000000 Wh component",
+			"phase-0.2/power": "300 W component", "phase-0.2/energy": "3000000000 Wh component",
+			"bank-1.0/power": "100 W component", "bank-1.0/energy": "1 Wh component",
+			"bank-2.0/power": "400 W component", "bank-2.0/energy": "3 Wh component",
+			"outlet-1.1/power": "100 W component", "outlet-1.1/energy": "2 Wh component"}},
 		{"schleifenbauer", "schleifenbauer", "SB0012345", map[string]string{
 			"inlet-1/power": "2430 W rack", "inlet-1/energy": "1800000 Wh rack",
 			"phase-1/power": "800 W component", "phase-1/energy": "500000 Wh component",
@@ -102,6 +112,24 @@ func TestAbsentSaysWhy(t *testing.T) {
 		"unit-2/inlet-1 energy: its unit has the number 9, which the profile does not know",
 	}
 	if diff := cmp.Diff(want, s.Absent()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUnknownRowsAreNamed(t *testing.T) {
+	walk := regexp.MustCompile(`(?m)^1\.3\.6\.1\.4\.1\.3808\.1\.1\.3\.2\.3\.1\.1\.5\..*\n`).ReplaceAllString(read(t, "testdata/cyberpower-banks.snmprec"), "")
+	s := open(t, serve(t, walk))
+	want := "5 rows after the first phase: the device does not say whether they are more of the whole or parts of it"
+	if !slices.Contains(s.Absent(), want) {
+		t.Errorf("got %q, want: %s", s.Absent(), want)
+	}
+	var whole []string
+	for _, m := range s.Meters() {
+		if m.Scope == power.Rack {
+			whole = append(whole, m.ID)
+		}
+	}
+	if diff := cmp.Diff([]string{"snmp/pdu-a/phase-1/power", "snmp/pdu-a/phase-1/energy"}, whole); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/gosnmp/gosnmp"
 
-	"agentwatt/meterd/internal/sampler"
-	"agentwatt/shared/fault"
 	"agentwatt/shared/power"
 )
 
@@ -185,100 +182,6 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestRebootIsNoted(t *testing.T) {
-	r := pdu(t)
-	s := open(t, r)
-	for range 5 {
-		step(t, r, s)
-	}
-	r.reboot()
-	r.change(func() { r.motors[0].total = 0 })
-	samples := step(t, r, s)
-	if samples[1].Status != power.OK || samples[1].Raw > 10 {
-		t.Errorf("energy after a restart: %+v, want the counter as it is", samples[1])
-	}
-	if diff := cmp.Diff([]string{"reboot"}, noted(s, "event")); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestUptimeThatWrapsIsNoReboot(t *testing.T) {
-	for _, c := range []struct {
-		before, now int64
-		passed      time.Duration
-		want        bool
-	}{
-		{100, 200, time.Second, false},
-		{100, 100, time.Second, false},
-		{1000, 5, time.Second, true},
-		{1<<32 - 50, 50, time.Second, false},
-		{1<<32 - 100_000, 50, 1000 * time.Second, false},
-		{1<<32 - 100_000, 50, time.Second, true},
-	} {
-		if got := rebooted(c.before, c.now, c.passed); got != c.want {
-			t.Errorf("%d, then %d after %v: %v, want %v", c.before, c.now, c.passed, got, c.want)
-		}
-	}
-}
-
-// Another device at the same address has meters of its own, and nothing that it says is the first one's.
-func TestReplacedDevice(t *testing.T) {
-	r := pdu(t)
-	s := open(t, r)
-	step(t, r, s)
-	before := s.Meters()
-	r.change(func() { r.motors = nil })
-	r.load(t, strings.NewReplacer("PKE0000001", "PKE0000002", "|3600", "|1234").Replace(px))
-	r.reboot()
-	for i := range 200 {
-		samples := step(t, r, s)
-		if s.Meters()[0].Device == "PKE0000002/inlet-1" {
-			if samples[0].Raw != 1234 {
-				t.Errorf("the new device reads %d, want 1234", samples[0].Raw)
-			}
-			break
-		}
-		if samples[0].Status == power.OK {
-			t.Fatalf("read %d: %+v is a value of the other device", i, samples[0])
-		}
-		if i == 199 {
-			t.Fatal("the other device was not found")
-		}
-		time.Sleep(5 * time.Millisecond) // the search goes on in real time
-	}
-	if before[0].Device != "PKE0000001/inlet-1" {
-		t.Errorf("the list that was returned before has changed: %q", before[0].Device)
-	}
-	if diff := cmp.Diff([]string{"replaced"}, noted(s, "event")); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// After a restart a device may come up with less than it had; its meters stay, and say that they have no value.
-func TestMetersStayAfterARestart(t *testing.T) {
-	r := pdu(t)
-	s := open(t, r)
-	for range 5 {
-		step(t, r, s)
-	}
-	r.reboot()
-	r.set(t, pxEnergy)
-	var found []string
-	for range 300 { // the search begins half a minute after the restart, and goes on in real time
-		step(t, r, s)
-		if found = append(found, noted(s, "search")...); len(found) > 0 {
-			break
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	if diff := cmp.Diff([]string{"fewer_values"}, found); diff != "" {
-		t.Error(diff)
-	}
-	if got := statuses(step(t, r, s)); !slices.Equal(got, []string{"ok", "unsupported"}) {
-		t.Errorf("got %q", got)
-	}
-}
-
 // A device that finds the requests too big gets smaller ones, each with sysUpTime.
 func TestTooBig(t *testing.T) {
 	r := serve(t, read(t, "testdata/rnx.snmprec"))
@@ -314,75 +217,5 @@ func TestRefusedValue(t *testing.T) {
 	}
 	if got := statuses(samples); !slices.Equal(got, []string{"ok", "ok"}) {
 		t.Errorf("a minute later: %q", got)
-	}
-}
-
-func TestOpenSaysWhy(t *testing.T) {
-	unknown := serve(t, "1.3.6.1.2.1.1.1.0|4|A printer\n1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.11.2.3.9.1\n")
-	silent := serve(t, px)
-	silent.change(func() { silent.silent = true })
-	known := serve(t, px)
-	for _, c := range []struct {
-		name, want, hint string
-		r                *responder
-		change           func(*Options)
-	}{
-		{"unknown", `no profile for sysObjectID "1.3.6.1.4.1.11.2.3.9.1" (A printer)`, "write a profile", unknown, nil},
-		{"silent", "no answer", "check the address", silent, nil},
-		{"community", "no answer", "check the address", known, func(o *Options) { o.Community = "wrong" }},
-		{"no address", "no address", "", known, func(o *Options) { o.Address = "" }},
-		{"level", `level "rack" is not one of`, "", known, func(o *Options) { o.Levels = []string{"rack"} }},
-		{"port", "is not a port", "", known, func(o *Options) { o.Address = "127.0.0.1:x" }},
-		{"key", "shorter than 8", "", known, func(o *Options) { o.User, o.AuthKey = "u", "short" }},
-		{"profile", "no such file", "", known, func(o *Options) { o.Profiles = []string{"testdata/none.yaml"} }},
-	} {
-		o := c.r.options()
-		hasty(&o)
-		if c.change != nil {
-			c.change(&o)
-		}
-		_, err := Open(t.Context(), o)
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(fault.Advice(err), c.hint) {
-			t.Errorf("%s: got %v, hint %q", c.name, err, fault.Advice(err))
-		}
-		if c.hint != "" && !errors.Is(err, sampler.ErrUnavailable) {
-			t.Errorf("%s: %v does not say not available", c.name, err)
-		}
-	}
-}
-
-// A walk in a circle, or a table without end, ends.
-func TestWalksEnd(t *testing.T) {
-	r := pdu(t)
-	o, err := r.options().settled()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := connect(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	r.change(func() {
-		r.lie = func(p *gosnmp.SnmpPacket) {
-			for i := range p.Variables {
-				p.Variables[i] = gosnmp.SnmpPDU{Name: "1.3.6.1.4.1.13742.6.1", Type: gosnmp.Integer, Value: 1}
-			}
-		}
-	})
-	if _, err := c.walk(t.Context(), "1.3.6.1.4.1.13742.6", mostRows); !errors.Is(err, errGarbled) {
-		t.Errorf("a circle: %v", err)
-	}
-	n := 0
-	r.change(func() {
-		r.lie = func(p *gosnmp.SnmpPacket) {
-			for i := range p.Variables {
-				n++
-				p.Variables[i] = gosnmp.SnmpPDU{Name: "1.3.6.1.4.1.13742.6." + strconv.Itoa(n), Type: gosnmp.Integer, Value: 1}
-			}
-		}
-	})
-	if list, err := c.walk(t.Context(), "1.3.6.1.4.1.13742.6", mostRows); err != nil || len(list) != mostRows {
-		t.Errorf("without end: %d values, %v; want %d", len(list), err, mostRows)
 	}
 }
