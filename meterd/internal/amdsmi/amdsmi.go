@@ -134,7 +134,7 @@ func (s *Source) readAll() {
 
 // ask notes what of a GPU's context has changed.
 func (s *Source) ask(d *device) {
-	if info, c := s.lib.cap(d.handle); c == success {
+	if info, c := s.lib.powerCap(d.handle); c == success {
 		if force, _ := limits(info); force > 0 && force != d.limit {
 			d.limit = force
 			s.note(d.pci, "power_limit_watts", fmt.Sprint(force))

@@ -4,58 +4,18 @@ package amdsmi
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"agentwatt/meterd/internal/amdgpu/chip"
 	"agentwatt/meterd/internal/sampler"
 	"agentwatt/meterd/internal/sysfs"
-	"agentwatt/shared/clock"
 	"agentwatt/shared/fault"
 	"agentwatt/shared/power"
 )
-
-// candidates lists where a library is looked for, the newest first: by the loader, then where ROCm puts it.
-func candidates() (list []string) {
-	names := []string{"libamd_smi.so.27", "libamd_smi.so.26", "libamd_smi.so.25", "libamd_smi.so.24", "libamd_smi.so"}
-	for _, dir := range []string{"", "/opt/rocm/lib/", "/opt/rocm/lib64/"} {
-		for _, name := range names {
-			list = append(list, dir+name)
-		}
-	}
-	return list
-}
-
-// find loads the library at path, or the first one that loads.
-func find(path string) (*library, error) {
-	paths := candidates()
-	if path != "" {
-		paths = []string{path}
-	}
-	var first error // of a library that is there; else of the first candidate
-	for _, p := range paths {
-		l, err := load(p)
-		if err == nil {
-			return l, nil
-		}
-		var e *loadError
-		there := errors.As(err, &e) && (e.missing != "" || !strings.HasPrefix(e.reason, p+": cannot open"))
-		if first == nil || there {
-			first = err
-		}
-		if there {
-			break
-		}
-	}
-	err := fmt.Errorf("load AMD SMI: %w: %w", first, sampler.ErrUnavailable)
-	return nil, fault.Hint(err, "install AMD's package amd-smi-lib (ROCm 6.0 or newer), or name its library in sources.amdsmi.library; "+
-		"the source amdgpu reads the same GPUs without it")
-}
 
 // discover checks the version and lists the GPUs with what they offer.
 func (s *Source) discover(o Options) error {
@@ -88,7 +48,8 @@ func (s *Source) discover(o Options) error {
 	case len(sockets) == 0:
 		return fmt.Errorf("AMD SMI sees no GPU: %w", sampler.ErrUnavailable)
 	case len(s.meters) == 0:
-		return fmt.Errorf("no AMD GPU offers power or energy: %s: %w", strings.Join(s.absent, "; "), sampler.ErrUnavailable)
+		err := fmt.Errorf("no AMD GPU offers power or energy: %s: %w", strings.Join(s.absent, "; "), sampler.ErrUnavailable)
+		return fault.Hint(err, "see that amd-smi metric --power works for this user; a virtual machine is not given these values")
 	}
 	return nil
 }
@@ -204,7 +165,7 @@ func (s *Source) noteResolution(pci string, microjoules float64) {
 // describe makes the meters of a GPU and notes what it is.
 func (s *Source) describe(d *device, driver string) {
 	var most int64
-	if info, c := s.lib.cap(d.handle); c == success {
+	if info, c := s.lib.powerCap(d.handle); c == success {
 		d.limit, most = limits(info)
 		most = cmp.Or(most, d.limit)
 	}
@@ -225,43 +186,4 @@ func (s *Source) describe(d *device, driver string) {
 	}
 	d.limit = 0 // not told yet
 	s.ask(d)
-}
-
-// retryLost is how long after the first loss of a GPU the library is started again, which is how it comes to know GPUs that were
-// bound again; it doubles up to mostBackOff while GPUs stay lost.
-const (
-	retryLost   = 5 * time.Second
-	mostBackOff = 5 * time.Minute
-)
-
-// reviveLost starts the library again if GPUs are lost and it is time. Handles of before are stale then, of all GPUs.
-func (s *Source) reviveLost(now clock.Stamp) {
-	lost := false
-	for _, d := range s.devices {
-		lost = lost || d.lost
-	}
-	switch {
-	case !lost:
-		s.revived, s.backOff = now, retryLost
-		return
-	case now.Sub(s.revived) < s.backOff:
-		return
-	}
-	s.revived, s.backOff = now, min(2*s.backOff, mostBackOff)
-	for _, d := range s.devices {
-		d.handle = nil
-	}
-	s.lib.shutDown() // fails where the last start did
-	if s.lib.init() != success {
-		return
-	}
-	s.note("", "library", "started again")
-	sockets, _, _ := s.sockets() // none if it fails
-	for _, d := range s.devices {
-		for _, k := range sockets {
-			if k.pci == d.pci {
-				d.handle = k.processors[0]
-			}
-		}
-	}
 }

@@ -3,6 +3,7 @@
 package amdsmi
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -59,4 +60,16 @@ func limits(info []byte) (force, most int64) {
 		return 0
 	}
 	return read(0), read(4)
+}
+
+// printable returns the text at the beginning of b: printable ASCII up to anything else, at most 64 characters.
+func printable(b []byte) []byte {
+	b = b[:min(len(b), 64)]
+	for i, c := range b {
+		if c < ' ' || c > '~' {
+			b = b[:i]
+			break
+		}
+	}
+	return bytes.TrimSpace(b)
 }

@@ -128,7 +128,6 @@ static status_t library_header(library_t *l, void *p, scratch_t *s) {
 import "C"
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"unsafe"
@@ -267,21 +266,16 @@ func (l *library) partition(p handle) ([]byte, code) {
 	return l.text(C.library_partition(l.funcs, unsafe.Pointer(p), l.scratch))
 }
 
-// text returns the text at the beginning of the scratch memory: printable ASCII up to a zero, at most 64 characters.
+// text returns the text that a call left in the scratch memory.
 func (l *library) text(c C.status_t) ([]byte, code) {
 	if c != 0 {
 		return nil, code(c)
 	}
-	b := l.info()[:64]
-	end := bytes.IndexFunc(b, func(r rune) bool { return r < ' ' || r > '~' })
-	if end < 0 {
-		end = len(b)
-	}
-	return bytes.TrimSpace(b[:end]), success
+	return printable(l.info()), success
 }
 
-// cap returns amdsmi_power_cap_info_t: five uint64, in force, default, DPM, least and most, in all versions.
-func (l *library) cap(p handle) ([]byte, code) {
+// powerCap returns amdsmi_power_cap_info_t: five uint64, in force, default, DPM, least and most, in all versions.
+func (l *library) powerCap(p handle) ([]byte, code) {
 	c := code(C.library_cap(l.funcs, unsafe.Pointer(p), l.scratch))
 	return l.info(), c
 }
