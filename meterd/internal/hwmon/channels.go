@@ -81,7 +81,7 @@ func (c chip) channel(what, number, kind string) channel {
 	if c.value(name+"_is_battery") == 1 {
 		out.notes = append(out.notes, power.Note{Key: keyPower, Value: "battery"})
 	}
-	if serial, _ := sysfs.Line(filepath.Join(c.dir, "device", name+"_serial_number")); serial != "" {
+	if serial, _ := sysfs.Line(filepath.Join(c.parent, name+"_serial_number")); serial != "" {
 		out.notes = append(out.notes, power.Note{Key: keySerial, Value: serial})
 	}
 	return out

@@ -2,6 +2,8 @@ package hwmon
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -12,23 +14,31 @@ import (
 
 // chip is one directory of /sys/class/hwmon.
 type chip struct {
-	dir    string
+	dir    string // where its files are
+	parent string // directory of the device that it hangs on
 	name   string // the driver's name: "amdgpu", "power_meter", ...
 	device string // what the chip hangs on: a PCI address, an ACPI or I2C name; the chip's name if the tree does not say
 	oem    string // what an ACPI power meter says that it measures; empty if nothing
 	single bool   // all its channels are of one thing
 }
 
+// newChip reads what a chip says about itself. Drivers of the old way, among them acpi_power_meter until it was converted in
+// 2025, have their files, the name too, with the device and not with the chip.
 func newChip(dir string) (chip, error) {
+	parent := filepath.Join(dir, "device")
 	name, err := sysfs.Line(filepath.Join(dir, "name"))
+	if errors.Is(err, fs.ErrNotExist) {
+		dir = parent
+		name, err = sysfs.Line(filepath.Join(dir, "name"))
+	}
 	if err != nil {
 		return chip{}, err
 	}
-	c := chip{dir: dir, name: name, device: sysfs.Target(filepath.Join(dir, "device"))}
+	c := chip{dir: dir, parent: parent, name: name, device: sysfs.Target(parent)}
 	if c.device == "" {
 		c.device = name
 	}
-	c.oem, _ = sysfs.Line(filepath.Join(dir, "device", "power1_oem_info")) // only Grace's firmware has it
+	c.oem, _ = sysfs.Line(filepath.Join(parent, "power1_oem_info")) // only Grace's firmware has it
 	return c, nil
 }
 

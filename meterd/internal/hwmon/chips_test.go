@@ -1,6 +1,8 @@
 package hwmon
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -123,6 +125,27 @@ func TestAccuracy(t *testing.T) {
 		if ok != (want > 0) || ok && (got < want-1e-9 || got > want+1e-9) {
 			t.Errorf("%q: %v, %v, want %v", text, got, ok, want)
 		}
+	}
+}
+
+// Until 2025 the driver of ACPI power meters kept all its files, the name too, with the device: a Grace of that time.
+func TestFilesWithTheDevice(t *testing.T) {
+	tr := &tree{root: t.TempDir()}
+	tr.plug(t, "hwmon3", "power_meter", "ACPI000D:01", nil)
+	must(t, os.Remove(filepath.Join(tr.class(), "hwmon3", "name")))
+	for file, text := range map[string]string{"name": "power_meter", "power1_average": "98000000", "power1_average_interval": "50", "power1_oem_info": "Grace Power Socket 1"} {
+		tr.put(t, "hwmon3", "device/"+file, text)
+	}
+	s := tr.open(t)
+	defer s.Close()
+	m := s.Meters()[0]
+	if m.ID != "hwmon/power_meter/ACPI000D:01/power1_average" || m.Device != "socket-1" || m.Scope != power.CPU || m.Averaging != 50*time.Millisecond {
+		t.Errorf("%+v", m)
+	}
+	got, err := s.Read(t.Context(), nil)
+	must(t, err)
+	if len(got) != 1 || got[0].Raw != 98_000_000 || got[0].Status != power.OK {
+		t.Errorf("%+v", got)
 	}
 }
 
