@@ -36,6 +36,8 @@ type node struct {
 	password string
 	suites   []types.CipherSuiteID
 	level    bmc.PrivilegeLevel // of the user
+	needs    bmc.PrivilegeLevel // for DCMI
+	raised   bmc.PrivilegeLevel // of the session, since it asked for more than User
 	guid     [16]byte
 	stop     func()
 
@@ -114,10 +116,14 @@ func (n *node) registry() *handlers.Registry {
 		{types.CommandGetDCMICapParam, n.capabilities},
 		{types.CommandGetSensorReading, n.sensor},
 		{types.CommandGetChassisStatus, n.chassis},
+		{types.CommandSetSessionPrivilegeLevel, n.raise}, // go-ipmi's sessions begin with the most, a BMC's with User
 	} {
 		reg.RegisterFunc(c.command, func(_ context.Context, _ *handlers.HandlerContext, data []byte) ([]byte, types.CompletionCode, error) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
+			if c.command.NetFn == netFnGroup && max(n.raised, bmc.PrivilegeLevelUser) < n.needs {
+				return nil, types.CompletionCode(codePrivilege), nil
+			}
 			if r := n.replies[c.command.NetFn]; r != nil {
 				b, code := r(c.command.ID, data)
 				return b, code, nil
@@ -169,6 +175,13 @@ func (n *node) sensor(data []byte) ([]byte, types.CompletionCode) {
 		return nil, types.CompletionCode(codeAbsent)
 	}
 	return []byte{v[0], v[1], 0xc0}, types.CodeOK
+}
+
+func (n *node) raise(data []byte) ([]byte, types.CompletionCode) {
+	if n.raised = bmc.PrivilegeLevel(data[0]); n.raised > n.level {
+		return nil, types.CodeInsufficientPrivilege
+	}
+	return data[:1], types.CodeOK
 }
 
 func (n *node) chassis([]byte) ([]byte, types.CompletionCode) {

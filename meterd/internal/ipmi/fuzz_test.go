@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/bougou/go-ipmi/pkg/crypto"
+	"github.com/bougou/go-ipmi/pkg/protocol"
 	"github.com/bougou/go-ipmi/pkg/rmcpplus"
 
 	"agentwatt/shared/power"
@@ -135,5 +136,28 @@ func TestPacketIsAuthentic(t *testing.T) {
 	plain[5] &^= 0xc0
 	if _, ok := ours.unseal(plain); ok {
 		t.Error("a packet without protection is taken")
+	}
+}
+
+// An answer is taken only for the request that it answers.
+func TestAnswerMatches(t *testing.T) {
+	message := func(netFn, cmd, sequence byte) []byte {
+		return protocol.BuildIPMIResponse(netFn, cmd, sequence, 0, []byte{groupDCMI})
+	}
+	good := message(netFnGroup, cmdPowerReading, 5)
+	if f, ok := askPower.answer(good, 5); !ok || !bytes.Equal(f, []byte{0, groupDCMI}) {
+		t.Errorf("got % x, %v", f, ok)
+	}
+	for name, m := range map[string][]byte{
+		"another sequence number": message(netFnGroup, cmdPowerReading, 4),
+		"another command":         message(netFnGroup, cmdCapabilities, 5),
+		"another group":           message(netFnSensor, cmdPowerReading, 5),
+		"short":                   good[:7],
+		"empty":                   nil,
+		"the request itself":      askPower.pack(5),
+	} {
+		if f, ok := askPower.answer(m, 5); ok {
+			t.Errorf("%s: taken as % x", name, f)
+		}
 	}
 }

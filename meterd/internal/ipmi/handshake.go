@@ -26,12 +26,13 @@ func (s *session) open(ctx context.Context, o Options, id int) error {
 		return err
 	}
 	s.keys = keys{suite: chosen, console: number32()}
-	if err := s.openSession(ctx); err != nil {
+	level := types.PrivilegeLevel(privileges[o.Privilege])
+	if err := s.openSession(ctx, level); err != nil {
 		return err
 	}
 	first := &rmcpplus.RAKPMessage1{
 		MessageTag: 1, ManagedSystemSessionID: s.keys.bmc, NameOnlyLookup: true,
-		RequestedMaximumPrivilegeLevel: types.PrivilegeLevel(privileges[o.Privilege]),
+		RequestedMaximumPrivilegeLevel: level,
 		UsernameLength:                 uint8(len(o.User)), Username: []byte(o.User),
 		RemoteConsoleRandomNumber: [16]byte(crypto.RandomBytes(16)),
 	}
@@ -43,9 +44,9 @@ func (s *session) open(ctx context.Context, o Options, id int) error {
 }
 
 // openSession agrees on the algorithms and exchanges session IDs.
-func (s *session) openSession(ctx context.Context) error {
+func (s *session) openSession(ctx context.Context, level types.PrivilegeLevel) error {
 	k := &s.keys
-	ask := &rmcpplus.OpenSessionRequest{RemoteConsoleSessionID: k.console}
+	ask := &rmcpplus.OpenSessionRequest{RemoteConsoleSessionID: k.console, RequestedMaximumPrivilegeLevel: level}
 	ask.AuthenticationPayload, ask.IntegrityPayload, ask.ConfidentialityPayload =
 		rmcpplus.NewAlgorithmPayloads(k.suite.auth, k.suite.integrity, k.suite.crypt)
 	var got rmcpplus.OpenSessionResponse

@@ -134,6 +134,7 @@ func TestEachJouleOnce(t *testing.T) {
 		{"only supplies", false, all[1:3], []string{"n/psu1-input-power", "n/psu2-input-power"}, true},
 		{"supplies and parts", false, all[1:6], []string{"n/power", "n/psu1-input-power", "n/psu2-input-power"}, true},
 		{"only outputs and parts", false, all[3:5], nil, false},
+		{"an output called the system", false, []sensor{{name: "Sys Power", direction: directionOutput}}, nil, false},
 	} {
 		meters, ports, say := plan("n", identity{}, c.dcmi, c.sensors)
 		var node []string

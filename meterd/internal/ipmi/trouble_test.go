@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -212,10 +211,13 @@ func TestAnotherBMC(t *testing.T) {
 }
 
 func TestPrivilege(t *testing.T) {
-	n := newNode(t, func(n *node) { n.level = bmc.PrivilegeLevelOperator })
+	n := newNode(t, full, func(n *node) { n.level, n.needs = bmc.PrivilegeLevelOperator, bmc.PrivilegeLevelOperator })
+	if s := n.open(); len(s.Meters()) != 4 || len(s.Absent()) != 1 || !strings.Contains(s.Absent()[0], "privilege") {
+		t.Errorf("as user: %d meters, absent %q, want the sensors, and DCMI absent", len(s.Meters()), s.Absent())
+	}
 	s := n.open(func(o *Options) { o.Privilege = "Operator" })
-	if got := statuses(t, s)[0]; got != power.OK {
-		t.Errorf("as operator: %v", got)
+	if got := statuses(t, s)[0]; got != power.OK || s.Meters()[0].ID != "ipmi/"+s.device+"/dcmi" {
+		t.Errorf("as operator: %v of %s", got, s.Meters()[0].ID)
 	}
 }
 
@@ -256,59 +258,4 @@ func TestCancelWhileWaiting(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
-}
-
-// Datagrams of a stranger do not get through, and do not harm.
-func TestStrangersDatagrams(t *testing.T) {
-	n := newNode(t)
-	front := silent(t) // the address that the source talks to: it passes on, and adds to every answer
-	back, err := net.Dial("udp", n.address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer back.Close()
-	go func() {
-		from, to := make([]byte, mostPacket), make([]byte, mostPacket)
-		for {
-			k, client, err := front.ReadFromUDP(from)
-			if err != nil {
-				return
-			}
-			back.Write(from[:k])
-			k, err = back.Read(to)
-			if err != nil {
-				return
-			}
-			good := to[:k]
-			for _, junk := range [][]byte{{}, {6, 0, 0xff, 7}, good[:len(good)/2], good[:headerBytes-1],
-				{6, 0, 0xff, 7, 6, 0xc0, 1, 0, 0, 0, 1, 0, 0, 0, 5, 0, 1, 2, 3, 4, 5, 0xff, 1, 7}, forged(good)} {
-				front.WriteToUDP(junk, client)
-			}
-			front.WriteToUDP(good, client)
-		}
-	}()
-	s := n.open(func(o *Options) { o.Address = front.LocalAddr().String() })
-	for second := range 10 {
-		n.set(func() { n.second = second })
-		if got, _ := read(t, s); got[0].Raw != int64(sine(second)) || got[0].Status != power.OK {
-			t.Errorf("second %d: %+v, want %d W", second, got[0], int64(sine(second)))
-		}
-	}
-}
-
-// forged is an answer of the session without protection: 1 W.
-func forged(packet []byte) []byte {
-	b := slices.Clone(packet)
-	if len(b) < headerBytes {
-		return b
-	}
-	for sequence := range byte(64) {
-		q := askPower
-		m := q.pack(sequence)
-		m[1] |= 4
-		b = append(b[:headerBytes], append(m[:6], 0, groupDCMI, 1, 0)...)
-	}
-	b[5] = 0
-	b[14], b[15] = byte(len(b)-headerBytes), 0
-	return b
 }
