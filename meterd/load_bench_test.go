@@ -95,14 +95,6 @@ func servePDUs(b *testing.B, dir string, n int) (ports []int) {
 		if err := os.Mkdir(d, 0o777); err != nil {
 			b.Fatal(err)
 		}
-		if err := os.Chmod(d, 0o777); err != nil { // the agent gives up its rights
-			b.Fatal(err)
-		}
-	}
-	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			b.Fatal(err)
-		}
 	}
 	write := func(name, text string, mode os.FileMode) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), mode); err != nil {
@@ -111,20 +103,10 @@ func servePDUs(b *testing.B, dir string, n int) (ports []int) {
 	}
 	write("data/load.snmprec", loadPDU, 0o644)
 	write("community", "load\n", 0o600)
-	args := []string{"--data-dir=" + data, "--cache-dir=" + cache, "--process-user=nobody", "--process-group=nogroup", "--logging-method=null"}
 	for range n {
 		ports = append(ports, freeUDP(b))
-		args = append(args, fmt.Sprintf("--agent-udpv4-endpoint=127.0.0.1:%d", ports[len(ports)-1]))
 	}
-	c := exec.CommandContext(b.Context(), agent, args...)
-	if err := c.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		_ = c.Process.Kill()
-		_ = c.Wait() // killed
-	})
-	time.Sleep(3 * time.Second) // it indexes its data first; meterd waits for what is away in any case
+	startAgent(b, agent, data, cache, ports...)
 	return ports
 }
 
@@ -142,11 +124,11 @@ const loadPDU = `1.3.6.1.2.1.1.1.0|4|load PDU
 1.3.6.1.4.1.21239.5.2.3.1.1.12.1|66|8483906
 `
 
-func freeUDP(b *testing.B) int {
-	b.Helper()
+func freeUDP(t testing.TB) int {
+	t.Helper()
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	defer c.Close()
 	return c.LocalAddr().(*net.UDPAddr).Port

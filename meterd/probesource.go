@@ -52,10 +52,14 @@ func surveySource(ctx context.Context, o opened) (sourceSurvey, error) {
 	}
 	s := sourceSurvey{Name: o.name, Meters: []meterSurvey{}, Notes: latest(seen.Notes)}
 	for _, m := range seen.Meters {
-		s.Meters = append(s.Meters, meterSurvey{
-			Meter: m.Meter, Status: m.Last.Status, Changes: m.Changes,
+		x := meterSurvey{
+			Meter: m.Meter, Status: m.Last.Status, Raw: m.Last.Raw, Changes: m.Changes,
 			Update: m.Period, Bound: m.Bound, ReadP50: m.P50, ReadP99: m.P99,
-		})
+		}
+		if x.Status == power.OK {
+			x.Value = amount(x.Meter, x.Raw)
+		}
+		s.Meters = append(s.Meters, x)
 	}
 	if slices.ContainsFunc(s.Meters, func(m meterSurvey) bool { return m.Status == power.Denied }) {
 		s.Fix = o.access

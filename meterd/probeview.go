@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math/big"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -38,6 +39,8 @@ type noteSurvey struct {
 type meterSurvey struct {
 	power.Meter
 	Status  power.Status  `json:"status"`                          // of the last read
+	Raw     int64         `json:"raw"`                             // the last value; 0 unless Status is ok
+	Value   string        `json:"value,omitempty"`                 // the same in W, or in Wh where the meter counts energy; empty: none
 	Changes int           `json:"changes"`                         // that were seen
 	Update  time.Duration `json:"measured_period_nanos,omitempty"` // between changes; 0: too few were seen to say
 	Bound   bool          `json:"measured_period_is_upper_bound,omitempty"`
@@ -86,10 +89,10 @@ func (s sourceSurvey) print(w io.Writer) {
 			if prefix == "" {
 				prefix = m.ID[:strings.LastIndex(m.ID, "/")+1]
 				fmt.Fprintf(w, "  %s%s  %s\n", mark(m.Simulated), prefix, m.Name)
-				fmt.Fprintln(tab, "    METER\tKIND\tSCOPE\tUPDATES\tREAD P50, P99\tACCURACY\tSTATUS")
+				fmt.Fprintln(tab, "    METER\tVALUE\tKIND\tSCOPE\tUPDATES\tREAD P50, P99\tACCURACY\tSTATUS")
 			}
-			fmt.Fprintf(tab, "    %s\t%s\t%s\t%s\t%s, %s\t%s\t%s\n",
-				strings.TrimPrefix(m.ID, prefix), m.means(), m.Scope, m.updates(), brief(m.ReadP50), brief(m.ReadP99), m.gain(), m.Status)
+			fmt.Fprintf(tab, "    %s\t%s\t%s\t%s\t%s\t%s, %s\t%s\t%s\n",
+				strings.TrimPrefix(m.ID, prefix), cmp.Or(m.Value, "-"), m.means(), m.Scope, m.updates(), brief(m.ReadP50), brief(m.ReadP99), m.gain(), m.Status)
 		}
 		tab.Flush()
 	}
@@ -139,6 +142,20 @@ func (s sourceSurvey) devices() (out []string) {
 		}
 	}
 	return out
+}
+
+// amount writes a raw count in W, or in Wh where the meter counts energy, exactly up to a milliwatt or a milliwatt-hour.
+func amount(m power.Meter, raw int64) string {
+	unit, per := "W", int64(power.Watt)
+	if m.Quantity == power.Counter {
+		unit, per = "Wh", 3600*int64(power.Joule)
+	}
+	if m.Scale.Den == 0 {
+		return ""
+	}
+	v := new(big.Rat).Mul(new(big.Rat).SetInt64(raw), big.NewRat(m.Scale.Num, m.Scale.Den))
+	text := v.Quo(v, new(big.Rat).SetInt64(per)).FloatString(3)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + " " + unit
 }
 
 // means says what one value is.
