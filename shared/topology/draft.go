@@ -35,8 +35,9 @@ func writable(name string) bool {
 // drafter writes the draft.
 type drafter struct {
 	*index
-	text strings.Builder
-	used map[device]bool // has a place, or is asked about
+	text   strings.Builder
+	used   map[device]bool // has a place, or is asked about
+	racked bool            // there is a rack
 }
 
 func (w *drafter) line(format string, args ...any) {
@@ -66,6 +67,7 @@ func (w *drafter) racks() {
 		w.line("# racks:\n#   - name: r1\n#     inputs:\n#       - {device: pdu-a/inlet-1, feed: A}\n#       - {device: pdu-b/inlet-1, feed: B}")
 		return
 	}
+	w.racked = true
 	w.line("\nracks:")
 	w.line("  # Are all of these in one rack? Move those of other racks to a rack of their own.")
 	w.line("  - name: rack-1")
@@ -132,7 +134,7 @@ func (w *drafter) nodes() {
 
 func (w *drafter) node(host string, hosts []string, first bool) {
 	w.line("  - name: %s", quote(host))
-	if len(w.all("", power.Rack)) == 0 && strings.Contains(w.text.String(), "\nracks:") {
+	if w.racked {
 		w.line("    rack: rack-1")
 	}
 	if first {

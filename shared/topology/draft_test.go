@@ -74,6 +74,9 @@ func TestDraftAsks(t *testing.T) {
 				t.Errorf("%s: no %q in\n%s", c.name, want, got)
 			}
 		}
+		if strings.Contains(got, "phase") {
+			t.Errorf("%s: a part of an input is in\n%s", c.name, got)
+		}
 		if _, err := Parse([]byte(got), "draft.yaml"); err != nil && c.name != "nothing" {
 			t.Errorf("%s: %v", c.name, err)
 		}

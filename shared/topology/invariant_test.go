@@ -81,13 +81,16 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	}
 }
 
+// stride leaves out most of the many devices that are alike in a large system; what is left is of every kind.
+func stride(d Discovered) int { return 1 + len(d.Meters)/60 }
+
 // Whatever meter is taken away from a complete topology, something says so.
 func TestMissingMeterIsFound(t *testing.T) {
 	for _, e := range examples {
 		f, d := example(t, e.file), e.found()
 		complete := Check(f, d)
 		for i, m := range d.Meters {
-			if m.Meter.Scope == power.CPU {
+			if m.Meter.Scope == power.CPU || i%stride(d) != 0 {
 				continue // in no figure
 			}
 			less := Discovered{slices.Delete(slices.Clone(d.Meters), i, i+1), d.Notes}
@@ -110,7 +113,10 @@ func TestMissingMeterIsFound(t *testing.T) {
 func TestSecondPlaceIsFound(t *testing.T) {
 	for _, e := range examples {
 		d := e.found()
-		for _, m := range d.Meters {
+		for i, m := range d.Meters {
+			if i%stride(d) != 0 {
+				continue
+			}
 			f := example(t, e.file)
 			again := Names{m.Host + "/" + m.Meter.Device}
 			switch m.Meter.Scope {
