@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"agentwatt/meterd/internal/amdgpu/chip"
+	"agentwatt/meterd/internal/amdchip"
 	"agentwatt/meterd/internal/sampler"
 	"agentwatt/shared/clock"
 	"agentwatt/shared/fault"
@@ -59,7 +59,7 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 	if o.Now == nil {
 		o.Now = func() clock.Stamp { return clock.At(time.Now()) }
 	}
-	s := &Source{root: o.SysRoot, driver: chip.Driver(o.SysRoot), now: o.Now}
+	s := &Source{root: o.SysRoot, driver: amdchip.Driver(o.SysRoot), now: o.Now}
 	s.meters.Store(new([]power.Meter))
 	found, err := s.search()
 	for _, c := range s.cards {
@@ -122,7 +122,7 @@ func (s *Source) add(p place) {
 	old := s.Meters()
 	meters := old[:len(old):len(old)] // the old slice is in use
 	for i := range c.values {
-		if c.values[i].field == chip.Baseboard && s.hasBaseboard() {
+		if c.values[i].field == amdchip.Baseboard && s.hasBaseboard() {
 			c.values = c.values[:i] // the last one: another card reports the same board
 			break
 		}

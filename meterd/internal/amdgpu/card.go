@@ -5,7 +5,7 @@ import (
 	"math"
 	"path/filepath"
 
-	"agentwatt/meterd/internal/amdgpu/chip"
+	"agentwatt/meterd/internal/amdchip"
 	"agentwatt/meterd/internal/sampler"
 	"agentwatt/meterd/internal/sysfs"
 	"agentwatt/shared/clock"
@@ -15,14 +15,14 @@ import (
 // card is one GPU and the values that it offers.
 type card struct {
 	place
-	chip   chip.Chip
+	chip   amdchip.Chip
 	name   string // for people
 	table  table
 	values []value
 	first  int // index of its first meter
 	limit  power.Power
 	absent []string // why what it lacks is absent
-	watch  chip.Watch
+	watch  amdchip.Watch
 	event  string // what the last read found out about the energy counter; empty: nothing
 	lost   bool
 	force  force
@@ -30,7 +30,7 @@ type card struct {
 
 // value is one meter of a card: a field of the table, or an attribute of its own.
 type value struct {
-	field chip.Field
+	field amdchip.Field
 	attr  *sysfs.Attr // nil: in the table
 	micro bool        // the attribute is in microwatts, as hwmon has it, else in watts
 }
@@ -61,9 +61,9 @@ func (c *card) close() {
 // attrPath is where a value that is not in the table is read.
 func (c *card) attrPath(v value) string {
 	switch v.field {
-	case chip.Baseboard:
+	case amdchip.Baseboard:
 		return filepath.Join(c.dir, "board", "baseboard_power") // in watts
-	case chip.Average:
+	case amdchip.Average:
 		return filepath.Join(c.hwmon, "power1_average")
 	}
 	return filepath.Join(c.hwmon, "power1_input")
@@ -75,7 +75,7 @@ func (c *card) meter(v value, driver string) power.Meter {
 	if v.micro {
 		m.Scale = power.Scale{Num: 1, Den: 1}
 	}
-	if c.name != "" && v.field != chip.Baseboard {
+	if c.name != "" && v.field != amdchip.Baseboard {
 		m.Name = c.name
 	}
 	return m
@@ -141,7 +141,7 @@ func (c *card) inTable() bool { return c.values[0].attr == nil }
 
 // look watches the energy counter against the power of the same table.
 func (c *card) look(read []power.Sample) {
-	if len(read) < 2 || c.values[0].field != chip.Energy || read[0].Status != power.OK || read[1].Status != power.OK ||
+	if len(read) < 2 || c.values[0].field != amdchip.Energy || read[0].Status != power.OK || read[1].Status != power.OK ||
 		c.values[1].attr != nil {
 		return
 	}
@@ -149,10 +149,10 @@ func (c *card) look(read []power.Sample) {
 }
 
 // value returns the raw count of a field of the table, or why there is none.
-func (m metrics) value(f chip.Field) (int64, power.Status) {
+func (m metrics) value(f amdchip.Field) (int64, power.Status) {
 	watts := m.socket
 	switch f {
-	case chip.Energy:
+	case amdchip.Energy:
 		switch {
 		case m.energy == none64:
 			return 0, power.Unsupported
@@ -160,7 +160,7 @@ func (m metrics) value(f chip.Field) (int64, power.Status) {
 			return 0, power.Failed
 		}
 		return int64(m.energy), power.OK
-	case chip.Average:
+	case amdchip.Average:
 		watts = m.average
 	}
 	if watts == none16 {

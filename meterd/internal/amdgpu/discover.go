@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"agentwatt/meterd/internal/amdgpu/chip"
+	"agentwatt/meterd/internal/amdchip"
 	"agentwatt/meterd/internal/sysfs"
 	"agentwatt/shared/power"
 )
@@ -13,7 +13,7 @@ import (
 // discover lists what a new card offers: the fields of its table, or its hwmon channels where the table has none.
 func (c *card) discover() {
 	device, _ := sysfs.Line(filepath.Join(c.dir, "device"))
-	c.chip = chip.Of(device)
+	c.chip = amdchip.Of(device)
 	c.name, _ = sysfs.Line(filepath.Join(c.dir, "product_name")) // from the board's memory, where it has one
 	c.limit = power.Power(max(0, cmp.Or(c.hwmonValue("power1_cap_max"), c.hwmonValue("power1_cap"))))
 	m, err := c.table.read()
@@ -25,25 +25,25 @@ func (c *card) discover() {
 	if len(c.values) == 0 {
 		c.discoverHwmon()
 	}
-	c.offer(value{field: chip.Baseboard})
+	c.offer(value{field: amdchip.Baseboard})
 }
 
 // discoverTable lists the fields of the table, energy first. It reports whether the card is a second die.
 func (c *card) discoverTable(m metrics) (second bool) {
-	if watts, s := m.value(chip.Average); s == power.OK && c.chip.SecondDie(m.energy, watts) {
+	if watts, s := m.value(amdchip.Average); s == power.OK && c.chip.SecondDie(m.energy, watts) {
 		c.absent = append(c.absent, "second die of its module: the first die reports the power and energy of both")
 		return true
 	}
-	switch _, s := m.value(chip.Energy); {
+	switch _, s := m.value(amdchip.Energy); {
 	case s != power.OK:
 		c.absent = append(c.absent, fmt.Sprintf("energy (gpu_metrics v%d.%d): %v", m.format, m.content, s))
 	case !c.chip.Counts(m.format, m.content):
 		c.absent = append(c.absent, fmt.Sprintf("energy: the unit of the counter in gpu_metrics v%d.%d is not known for a %s",
 			m.format, m.content, c.chip.Arch))
 	default:
-		c.values = append(c.values, value{field: chip.Energy})
+		c.values = append(c.values, value{field: amdchip.Energy})
 	}
-	for _, f := range []chip.Field{chip.Socket, chip.Average} {
+	for _, f := range []amdchip.Field{amdchip.Socket, amdchip.Average} {
 		if _, s := m.value(f); s == power.OK {
 			c.values = append(c.values, value{field: f})
 		}
@@ -59,8 +59,8 @@ func (c *card) discoverHwmon() {
 		return
 	}
 	before := len(c.values)
-	c.offer(value{field: chip.Average, micro: true})
-	c.offer(value{field: chip.Socket, micro: true})
+	c.offer(value{field: amdchip.Average, micro: true})
+	c.offer(value{field: amdchip.Socket, micro: true})
 	if len(c.values) == before {
 		c.absent = append(c.absent, "power: its hwmon has neither power1_average nor power1_input")
 	}
@@ -72,7 +72,7 @@ func (c *card) offer(v value) {
 	attr, err := sysfs.Open(c.attrPath(v))
 	if err == nil {
 		var raw int64
-		if raw, err = attr.Int(); err == nil && (raw > 0 || raw == 0 && v.field != chip.Baseboard) {
+		if raw, err = attr.Int(); err == nil && (raw > 0 || raw == 0 && v.field != amdchip.Baseboard) {
 			v.attr = attr
 			c.values = append(c.values, v)
 			return

@@ -27,7 +27,7 @@ type layout struct {
 }
 
 // layouts lists the tables of fixed layout: struct gpu_metrics_v1_N of the kernel's kgd_pp_interface.h, in the byte order and
-// with the alignment of the hosts that have such GPUs. Revision 1.6 was changed after Linux 6.11; its size tells which.
+// with the alignment of the hosts that have such GPUs. Revision 1.6 was changed once; its size tells which it is.
 var layouts = []layout{
 	{format: 1, content: 3, size: 120, energy: 24, average: 22, firmware: 96},
 	{format: 1, content: 4, size: 288, energy: 24, socket: 10, firmware: 232},

@@ -74,7 +74,7 @@ type (
 		FirmwareTimestamp    uint64
 		current
 	}
-	v16of611 struct {
+	v16first struct {
 		head
 		Vcn                                   [4]uint16
 		Jpeg                                  [32]uint16
@@ -171,8 +171,8 @@ func blob(revision string, energy uint64, watts uint16, firmware uint64) []byte 
 		return bytesOf(4, func(t *v14) { t.EnergyAccumulator, t.CurrSocketPower, t.FirmwareTimestamp = energy, watts, firmware })
 	case "1.5":
 		return bytesOf(5, func(t *v15) { t.EnergyAccumulator, t.CurrSocketPower, t.FirmwareTimestamp = energy, watts, firmware })
-	case "1.6 of 6.11":
-		return bytesOf(6, func(t *v16of611) {
+	case "1.6 at first":
+		return bytesOf(6, func(t *v16first) {
 			t.EnergyAccumulator, t.CurrSocketPower, t.FirmwareTimestamp = energy, watts, firmware
 		})
 	case "1.6":
@@ -188,7 +188,7 @@ func blob(revision string, energy uint64, watts uint16, firmware uint64) []byte 
 }
 
 func revisions() []string {
-	return []string{"1.3", "1.4", "1.5", "1.6 of 6.11", "1.6", "1.7", "1.8", "1.9"}
+	return []string{"1.3", "1.4", "1.5", "1.6 at first", "1.6", "1.7", "1.8", "1.9"}
 }
 
 // attributes makes a table v1.9 with some attributes beside those that are read, arrays among them.

@@ -5,7 +5,7 @@ package amdsmi
 import (
 	"math"
 
-	"agentwatt/meterd/internal/amdgpu/chip"
+	"agentwatt/meterd/internal/amdchip"
 	"agentwatt/meterd/internal/sampler"
 	"agentwatt/shared/clock"
 	"agentwatt/shared/power"
@@ -15,10 +15,10 @@ import (
 type device struct {
 	handle handle // of its first partition; nil while the library does not know it
 	pci    string
-	chip   chip.Chip
-	fields []chip.Field
+	chip   amdchip.Chip
+	fields []amdchip.Field
 	first  int // index of its first meter
-	watch  chip.Watch
+	watch  amdchip.Watch
 	event  string // what the last read found out about the energy counter; empty: nothing
 	lost   bool
 	limit  int64  // power limit last told, W
@@ -44,8 +44,8 @@ func (d *device) read(l *library, at layout, now func() clock.Stamp, dst []power
 		}
 		dst = append(dst, s)
 	}
-	if read := dst[begin:]; len(read) >= 2 && d.fields[0] == chip.Energy && read[0].Status == power.OK && read[1].Status == power.OK &&
-		d.fields[1] != chip.Baseboard {
+	if read := dst[begin:]; len(read) >= 2 && d.fields[0] == amdchip.Energy && read[0].Status == power.OK && read[1].Status == power.OK &&
+		d.fields[1] != amdchip.Baseboard {
 		d.event = d.watch.Look(read[0].Time, read[0].Raw, read[1].Raw)
 	}
 	return dst
@@ -58,13 +58,13 @@ func (d *device) gone(r reading) bool {
 		return true
 	}
 	away := func(c code) bool { return c == notSupported || c == unknownError || c == fileNotFound }
-	both := len(d.fields) >= 2 && d.fields[0] == chip.Energy
+	both := len(d.fields) >= 2 && d.fields[0] == amdchip.Energy
 	return both && away(r.energy) && away(r.power)
 }
 
 // value returns the raw count of a field, or why there is none.
-func (r reading) value(f chip.Field, at layout) (int64, power.Status) {
-	if f == chip.Energy {
+func (r reading) value(f amdchip.Field, at layout) (int64, power.Status) {
+	if f == amdchip.Energy {
 		switch {
 		case r.energy != success:
 			return 0, status(r.energy)
@@ -80,15 +80,15 @@ func (r reading) value(f chip.Field, at layout) (int64, power.Status) {
 	}
 	offset := at.current
 	switch f {
-	case chip.Average:
+	case amdchip.Average:
 		offset = at.average
-	case chip.Baseboard:
+	case amdchip.Baseboard:
 		if offset = at.board; offset == 0 {
 			return 0, power.Unsupported
 		}
 	}
 	w, ok := watts(r.info, offset)
-	if !ok || f == chip.Baseboard && w == 0 { // versions before it may leave 0 there; no board draws nothing
+	if !ok || f == amdchip.Baseboard && w == 0 { // versions before it may leave 0 there; no board draws nothing
 		return 0, power.Unsupported
 	}
 	return w, power.OK

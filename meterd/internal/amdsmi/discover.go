@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"agentwatt/meterd/internal/amdgpu/chip"
+	"agentwatt/meterd/internal/amdchip"
 	"agentwatt/meterd/internal/sampler"
 	"agentwatt/meterd/internal/sysfs"
 	"agentwatt/shared/fault"
@@ -31,7 +31,7 @@ func (s *Source) discover(o Options) error {
 	}
 	s.note("", "library_version", version)
 	s.note("", "library_layout", s.layout.name)
-	driver := chip.Driver(o.SysRoot)
+	driver := amdchip.Driver(o.SysRoot)
 	if driver != "" {
 		s.note("", "driver_version", driver)
 	}
@@ -42,7 +42,7 @@ func (s *Source) discover(o Options) error {
 	s.absent = odd
 	for _, k := range sockets {
 		id, _ := sysfs.Line(filepath.Join(o.SysRoot, "bus", "pci", "devices", k.pci, "device"))
-		s.add(k, chip.Of(id), driver)
+		s.add(k, amdchip.Of(id), driver)
 	}
 	switch {
 	case len(sockets) == 0:
@@ -101,34 +101,34 @@ func address(bdf uint64) string {
 }
 
 // add takes a GPU in. A second die, and one that offers nothing, is absent.
-func (s *Source) add(k socket, c chip.Chip, driver string) {
+func (s *Source) add(k socket, c amdchip.Chip, driver string) {
 	d := &device{pci: k.pci, chip: c, handle: k.processors[0], first: len(s.meters)}
 	absent := func(format string, args ...any) {
 		s.absent = append(s.absent, k.pci+": "+fmt.Sprintf(format, args...))
 	}
 	r := s.lib.read(d.handle)
-	if average, st := r.value(chip.Average, s.layout); r.energy == success && st == power.OK && c.SecondDie(r.counts, average) {
+	if average, st := r.value(amdchip.Average, s.layout); r.energy == success && st == power.OK && c.SecondDie(r.counts, average) {
 		absent("second die of its module: the first die reports the power and energy of both")
 		return
 	}
 	hasPower := false
-	for _, f := range []chip.Field{chip.Socket, chip.Average, chip.Baseboard} {
-		if _, st := r.value(f, s.layout); (st == power.OK || st == power.Failed) && (f != chip.Baseboard || !s.hasBaseboard()) {
+	for _, f := range []amdchip.Field{amdchip.Socket, amdchip.Average, amdchip.Baseboard} {
+		if _, st := r.value(f, s.layout); (st == power.OK || st == power.Failed) && (f != amdchip.Baseboard || !s.hasBaseboard()) {
 			d.fields = append(d.fields, f)
-			hasPower = hasPower || f != chip.Baseboard
+			hasPower = hasPower || f != amdchip.Baseboard
 		}
 	}
 	if !hasPower {
 		absent("power: %v", why(r.power))
 	}
 	resolution := r.resolution
-	switch _, st := r.value(chip.Energy, s.layout); {
+	switch _, st := r.value(amdchip.Energy, s.layout); {
 	case st != power.OK && st != power.Failed:
 		absent("energy: %v", why(r.energy))
 	case !c.Counts(s.lib.metricsVersion(d.handle)):
 		absent("energy: the unit of the counter is not known for a %s", c.Arch)
 	default:
-		d.fields = append([]chip.Field{chip.Energy}, d.fields...)
+		d.fields = append([]amdchip.Field{amdchip.Energy}, d.fields...)
 		s.noteResolution(k.pci, float64(resolution))
 	}
 	if len(d.fields) > 0 {
@@ -175,7 +175,7 @@ func (s *Source) describe(d *device, driver string) {
 	}
 	for _, f := range d.fields {
 		m := d.chip.Meter("amdsmi", d.pci, f, driver, power.Power(most)*power.Watt)
-		if name != "" && f != chip.Baseboard {
+		if name != "" && f != amdchip.Baseboard {
 			m.Name = name
 		}
 		s.meters = append(s.meters, m)

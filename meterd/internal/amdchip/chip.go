@@ -1,6 +1,6 @@
-// Package chip holds what is the same for both ways to an AMD GPU, sysfs (amdgpu) and the library (amdsmi): which product a
+// Package amdchip holds what is the same for both ways to an AMD GPU, sysfs (amdgpu) and the library (amdsmi): which product a
 // PCI device is, what its values cover, what one count of its energy counter is, and when a counter does not count.
-package chip
+package amdchip
 
 import (
 	"fmt"
