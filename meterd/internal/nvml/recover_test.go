@@ -176,8 +176,12 @@ func TestMIG(t *testing.T) {
 	s := openStub(t, "DEVICES", "2")
 	s.settle()
 	s.Notes(nil)
+	was := slices.Clone(s.devices)
 	s.control("mig 1 1\n")
 	s.settle()
+	if s.devices[1] == was[1] {
+		t.Error("GPU 1 was not found anew")
+	}
 	mig := map[string]string{}
 	for _, n := range s.Notes(nil) {
 		if n.Key == "mig" {
