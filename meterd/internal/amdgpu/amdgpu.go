@@ -123,7 +123,8 @@ func (s *Source) add(p place) {
 	meters := old[:len(old):len(old)] // the old slice is in use
 	for i := range c.values {
 		if c.values[i].field == amdchip.Baseboard && s.hasBaseboard() {
-			c.values = c.values[:i] // the last one: another card reports the same board
+			c.values[i].attr.Close() // nothing was written
+			c.values = c.values[:i]  // the last one: another card reports the same board
 			break
 		}
 		meters = append(meters, c.meter(c.values[i], s.driver))

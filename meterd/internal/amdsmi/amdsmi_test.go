@@ -157,6 +157,8 @@ func TestAbsent(t *testing.T) {
 	}{
 		{"no counter", "noenergy 0", nil, []string{"socket"}, "energy: not supported"},
 		{"counter fails for good", "energy 0 3", nil, []string{"socket"}, "energy: not supported"},
+		{"counter fails now", "energy 0 30", nil, []string{"energy", "socket"}, ""},
+		{"power fails", "power 0 7", nil, []string{"energy"}, "power: AMD SMI status 7"},
 		{"no power", "nopower 0", nil, []string{"energy"}, "power: not supported"},
 		{"unknown unit", "", []string{"CHIP", "0x744c", "METRICS", "3", "POWER", "average"}, []string{"average"}, "unit of the counter is not known for a pci-744c"},
 		{"known unit of an unknown GPU", "", []string{"CHIP", "0x7fff"}, []string{"energy", "socket"}, ""},
@@ -217,6 +219,18 @@ func TestNotALibrary(t *testing.T) {
 				t.Errorf("got %v (hint %q), want it to be unavailable with %q", err, fault.Advice(err), test.want)
 			}
 		})
+	}
+}
+
+// The program starts without ROCm, and says what to do about it.
+func TestNoLibrary(t *testing.T) {
+	s, err := Open(t.Context(), Options{})
+	if err == nil {
+		s.Close()
+		t.Skip("SKIPPED: there is a libamd_smi on this host")
+	}
+	if !errors.Is(err, sampler.ErrUnavailable) || !strings.Contains(err.Error(), "amd_smi") || fault.Advice(err) == "" {
+		t.Errorf("got %v (hint %q), want it to be unavailable with a hint", err, fault.Advice(err))
 	}
 }
 

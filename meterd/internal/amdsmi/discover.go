@@ -100,7 +100,8 @@ func address(bdf uint64) string {
 	return fmt.Sprintf("%04x:%02x:%02x.0", bdf>>16, bdf>>8&0xff, bdf>>3&0x1f)
 }
 
-// add takes a GPU in. A second die, and one that offers nothing, is absent.
+// add takes a GPU in. A second die, and one that offers nothing, is absent. A counter that fails for another reason than missing
+// support is kept, and its samples will say so; of power that fails it is not known which kind it would be.
 func (s *Source) add(k socket, c amdchip.Chip, driver string) {
 	d := &device{pci: k.pci, chip: c, handle: k.processors[0], first: len(s.meters)}
 	absent := func(format string, args ...any) {
@@ -113,7 +114,7 @@ func (s *Source) add(k socket, c amdchip.Chip, driver string) {
 	}
 	hasPower := false
 	for _, f := range []amdchip.Field{amdchip.Socket, amdchip.Average, amdchip.Baseboard} {
-		if _, st := r.value(f, s.layout); (st == power.OK || st == power.Failed) && (f != amdchip.Baseboard || !s.hasBaseboard()) {
+		if _, st := r.value(f, s.layout); st == power.OK && (f != amdchip.Baseboard || !s.hasBaseboard()) {
 			d.fields = append(d.fields, f)
 			hasPower = hasPower || f != amdchip.Baseboard
 		}
