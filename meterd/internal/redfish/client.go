@@ -244,7 +244,11 @@ func (b *bounded) Read(p []byte) (int, error) {
 // skew is how far the service's clock is ahead of ours at now, by the Date of its answer, which counts whole seconds: the
 // middle of that second is taken, so the result is good to half a second.
 func skew(h http.Header, now clock.Stamp) (time.Duration, bool) {
-	date, err := http.ParseTime(h.Get("Date"))
+	text := h.Get("Date")
+	if text == "" {
+		return 0, false
+	}
+	date, err := http.ParseTime(text)
 	if err != nil {
 		return 0, false
 	}

@@ -126,6 +126,9 @@ func TestOtherHosts(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"a redirect":               func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL+"/x", http.StatusFound) },
 		"a redirect without https": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://"+host, http.StatusFound) },
+		"a redirect to the same host without https": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://"+r.Host+"/redfish/v1", http.StatusFound)
+		},
 		"a redirect with a user": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://u:p@"+r.Host, http.StatusFound)
 		},

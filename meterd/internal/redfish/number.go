@@ -17,7 +17,8 @@ var (
 // counter loses its last digits. rounded says that the text has digits below one count: the count is then the nearest
 // one, half away from zero.
 func count(text string, decimals int) (n int64, rounded bool, err error) {
-	mantissa, point, negative, err := scan(text)
+	var room [longestNumber]byte
+	mantissa, point, negative, err := scan(text, room[:0])
 	if err != nil {
 		return 0, false, err
 	}
@@ -54,8 +55,8 @@ func count(text string, decimals int) (n int64, rounded bool, err error) {
 }
 
 // scan splits a JSON number into its digits without leading zeros, and where its point is: the value is
-// 0.digits * 10^point. Zero has no digits.
-func scan(text string) (digits []byte, point int, negative bool, err error) {
+// 0.digits * 10^point. Zero has no digits. They are appended to room.
+func scan(text string, room []byte) (digits []byte, point int, negative bool, err error) {
 	if len(text) > longestNumber {
 		return nil, 0, false, errNotNumber
 	}
@@ -67,7 +68,7 @@ func scan(text string) (digits []byte, point int, negative bool, err error) {
 	if whole == 0 || whole > 1 && s[0] == '0' {
 		return nil, 0, false, errNotNumber
 	}
-	digits, s = append(make([]byte, 0, longestNumber), s[:whole]...), s[whole:]
+	digits, s = append(room, s[:whole]...), s[whole:]
 	if s != "" && s[0] == '.' {
 		n := leading(s[1:])
 		if n == 0 {
@@ -124,7 +125,8 @@ func leading(s string) int {
 
 // fraction is the number of decimals that a reading shows, e.g. 1 for 897.4: how fine the device tells it.
 func fraction(text string) int {
-	digits, point, _, err := scan(text)
+	var room [longestNumber]byte
+	digits, point, _, err := scan(text, room[:0])
 	if err != nil || len(digits) == 0 {
 		return 0
 	}

@@ -67,7 +67,7 @@ func TestConformance(t *testing.T) {
 }
 
 // mostAllocs bounds the allocations of one GET, nearly all of them in net/http, on both sides of the test's connection.
-const mostAllocs = 400
+const mostAllocs = 220
 
 // What the counter says between two reads is the integral of the load between the times at which the sensor looked.
 func TestEnergyIsTheIntegralOfPower(t *testing.T) {

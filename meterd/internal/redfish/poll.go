@@ -139,11 +139,12 @@ func (e *bodyError) Unwrap() error { return e.error }
 
 // statusOf says what an error means for the values of a document. No answer at all means that the device is lost.
 func statusOf(err error) power.Status {
+	if err == nil {
+		return power.OK
+	}
 	var s *statusError
 	var body *bodyError
 	switch {
-	case err == nil:
-		return power.OK
 	case errors.Is(err, errRefused):
 		return power.Denied
 	case errors.Is(err, errHeld), errors.Is(err, errForeign), errors.Is(err, errAround), errors.Is(err, errNoToken), errors.As(err, &body):

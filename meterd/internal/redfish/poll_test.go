@@ -75,6 +75,35 @@ func TestPartsTakeTurns(t *testing.T) {
 	}
 }
 
+// A device that is taken away for good is lost, and no longer a meter once the service was looked through again.
+func TestASupplyIsTakenAway(t *testing.T) {
+	shelf := "/Chassis/powershelf/PowerSubsystem"
+	d := tree(t, append(append([]string{
+		`/Chassis/powershelf {"PowerSubsystem": "->` + shelf + `"}`, shelf + ` {"PowerSupplies": "->` + shelf + `/PowerSupplies"}`,
+	}, supply(shelf+"/PowerSupplies/0", 2000, 1950)...), supply(shelf+"/PowerSupplies/1", 2000, 1950)...)...)
+	s := d.open(t)
+	read(t, s)
+	d.with(func() {
+		delete(d.docs, "/redfish/v1"+shelf+"/PowerSupplies/1")
+		delete(d.docs, "/redfish/v1"+shelf+"/PowerSupplies/1/Metrics")
+	})
+	d.advance(time.Second)
+	if x := samples(t, s)["Chassis/powershelf/PowerSubsystem/PowerSupplies/1/input"]; x.Status != power.Lost || x.Raw != 0 {
+		t.Errorf("%+v", x)
+	}
+	for range 200 {
+		d.advance(time.Second)
+		if got := read(t, s); len(s.Meters()) == 2 {
+			if len(got) != 2 {
+				t.Errorf("the other supply: %v", got)
+			}
+			return
+		}
+		time.Sleep(5 * time.Millisecond) // the search goes on beside the reads
+	}
+	t.Errorf("still %d meters", len(s.Meters()))
+}
+
 // A BMC that restarts is read again, and what changed meanwhile is found.
 func TestARestartWithAnotherSupply(t *testing.T) {
 	shelf := "/Chassis/powershelf/PowerSubsystem"

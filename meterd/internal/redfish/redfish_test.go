@@ -128,6 +128,7 @@ func TestWhatSensorsSayOfThemselves(t *testing.T) {
 	sensor := d.docs["/redfish/v1/Chassis/1U/Sensors/TotalPower"]
 	delete(sensor, "ReadingAccuracy")
 	sensor["Accuracy"], sensor["SensingInterval"], sensor["ReadingRangeMax"] = 2.5, "PT0.25S", 1200.5
+	d.docs["/redfish/v1/PowerEquipment/RackPDUs/1/Sensors/PDUEnergy"]["ReadingAccuracy"] = 10 // kWh, of all that was ever counted
 	s := d.open(t)
 	type row struct {
 		Period       time.Duration

@@ -1,6 +1,7 @@
 package redfish
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,6 +112,9 @@ func (n *number) UnmarshalJSON(b []byte) error {
 
 // float is the number where exactness does not matter: for plausibility and accuracy.
 func (n number) float() (v float64, ok bool) {
+	if n.text == "" {
+		return 0, false
+	}
 	v, err := strconv.ParseFloat(n.text, 64)
 	return v, err == nil
 }
@@ -120,6 +124,10 @@ type text string
 
 // UnmarshalJSON never fails.
 func (t *text) UnmarshalJSON(b []byte) error {
+	if len(b) > 1 && b[0] == '"' && bytes.IndexByte(b, '\\') < 0 {
+		*t = text(b[1 : len(b)-1])
+		return nil
+	}
 	var s string
 	if json.Unmarshal(b, &s) != nil {
 		s = ""

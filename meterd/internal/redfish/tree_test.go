@@ -143,6 +143,29 @@ func TestTotals(t *testing.T) {
 			[]string{"PowerShelves/1/Mains/AC1/power rack", "PowerShelves/1/Mains/AC2/power rack"},
 		},
 		{
+			"a shelf whose chassis alone has power supplies",
+			append([]string{
+				`/PowerEquipment {"PowerShelves": "->/PowerEquipment/PowerShelves"}`,
+				`/PowerEquipment/PowerShelves/1 {"Links": {"Chassis": ["->/Chassis/S"]}}`,
+				`/Chassis/S {"PowerSubsystem": "->/Chassis/S/PowerSubsystem"}`,
+				`/Chassis/S/PowerSubsystem {"PowerSupplies": "->/Chassis/S/PowerSubsystem/PowerSupplies"}`,
+			}, supply("/Chassis/S/PowerSubsystem/PowerSupplies/1", 2000, 1950)...),
+			[]string{"Chassis/S/PowerSubsystem/PowerSupplies/1/input rack"},
+		},
+		{
+			"a BMC that knows a module and a sensor under two names",
+			[]string{
+				`/Chassis/M {"ChassisType": "Module", "EnvironmentMetrics": "->/Chassis/M/E"}`,
+				`/Chassis/M/E {"PowerWatts": {"Reading": 2500}}`,
+				`/Chassis/Host1 {"EnvironmentMetrics": "->/Chassis/Host1/E"}`,
+				`/Chassis/Host1/E {"PowerWatts": {"Reading": 700, "DataSourceUri": "/redfish/v1/Sensor"}}`,
+				`/Systems/1 {"Processors": "->/Systems/1/Processors"}`,
+				`/Systems/1/Processors/GPU {"EnvironmentMetrics": "->/Systems/1/Processors/GPU/E"}`,
+				`/Systems/1/Processors/GPU/E {"PowerWatts": {"Reading": 700, "DataSourceUri": "/redfish/v1/Sensor"}}`,
+			},
+			[]string{"Chassis/Host1/power node"},
+		},
+		{
 			"a shelf that a rack PDU of the same service feeds",
 			[]string{
 				`/PowerEquipment {"PowerShelves": "->/PowerEquipment/PowerShelves", "RackPDUs": "->/PowerEquipment/RackPDUs"}`,
@@ -177,7 +200,30 @@ func TestTotals(t *testing.T) {
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("%s\nall: %q\nabsent: %q", diff, kept(s), s.Absent())
 			}
+			devices := map[string]bool{}
+			for _, m := range s.Meters() {
+				if m.Quantity == power.Held && devices[m.Device] {
+					t.Errorf("the power of %s is metered twice", m.Device)
+				}
+				devices[m.Device] = devices[m.Device] || m.Quantity == power.Held
+			}
 		})
+	}
+}
+
+// One sensor that two documents show is one meter.
+func TestOneSensorIsOneMeter(t *testing.T) {
+	s := tree(t,
+		`/Chassis/1 {"EnvironmentMetrics": "->/Chassis/1/E"}`,
+		`/Chassis/1/E {"PowerWatts": {"Reading": 700, "DataSourceUri": "/redfish/v1/Sensor"}}`,
+		`/Systems/1 {"Processors": "->/Systems/1/Processors"}`,
+		`/Systems/1/Processors/GPU {"EnvironmentMetrics": "->/Systems/1/Processors/GPU/E"}`,
+		`/Systems/1/Processors/GPU/E {"PowerWatts": {"Reading": 700, "DataSourceUri": "/redfish/v1/Sensor"}}`).open(t)
+	if diff := cmp.Diff([]string{"Chassis/1/power node held"}, kept(s)); diff != "" {
+		t.Error(diff)
+	}
+	if want := "Systems/1/Processors/GPU/E: PowerWatts is the same sensor as redfish/dev/Chassis/1/power"; !slices.Contains(s.Absent(), want) {
+		t.Errorf("absent: %q", s.Absent())
 	}
 }
 
