@@ -70,6 +70,7 @@ type Meter struct {
 	Limit     Power         `json:"limit_microwatts"`      // the most this device can draw, for plausibility; 0: not known
 	Accuracy  float64       `json:"accuracy_relative"`     // relative gain error, k = 2 (0.05 is 5 %); negative: not known
 	Model     string        `json:"model,omitempty"`       // meters of one model share their gain error, e.g. "nvml/GH100/energy"
+	Buffered  bool          `json:"buffered,omitempty"`    // the device keeps values and hands over several at once: Sample.Device, on the host's clock, says when each was taken
 	Simulated bool          `json:"simulated,omitempty"`   // no hardware behind it; everything it touches says SIMULATED
 
 	// What the meter reads where a million is true, as a calibration of this very device found: Between divides by it. 0: it was

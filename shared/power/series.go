@@ -72,6 +72,9 @@ func NewSeries(m Meter, samples []Sample) *Series {
 	if s.problem != "" {
 		return s
 	}
+	if m.Buffered {
+		samples = byDevice(samples)
+	}
 	if !ordered(samples) {
 		samples = slices.Clone(samples)
 		slices.SortFunc(samples, inOrder)
@@ -123,6 +126,17 @@ func inOrder(a, b Sample) int {
 		return c
 	}
 	return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Within, b.Within), cmp.Compare(a.Raw, b.Raw))
+}
+
+// byDevice places the samples of a device that keeps its values: each was taken at its own time, not when all were handed over.
+func byDevice(samples []Sample) []Sample {
+	samples = slices.Clone(samples)
+	for i := range samples {
+		if samples[i].Device != 0 {
+			samples[i].Time = samples[i].Device
+		}
+	}
+	return samples
 }
 
 // ordered reports whether samples are sorted by inOrder, looking at more than the time only where it must.

@@ -148,7 +148,8 @@ func appendKind(dst []byte, k *kind) []byte {
 	dst = appendUint(dst, kindDelayFrom, uint64(m.DelayFrom))
 	dst = appendUint(dst, kindAccuracyFrom, uint64(m.AccuracyFrom))
 	dst = appendInt(dst, kindGainPPM, m.GainPPM)
-	return appendText(dst, kindCalibration, m.Calibration)
+	dst = appendText(dst, kindCalibration, m.Calibration)
+	return appendBool(dst, kindBuffered, m.Buffered)
 }
 
 func appendNote(dst []byte, n *power.Note) []byte {

@@ -173,6 +173,8 @@ func (k *kind) field(f field) (err error) {
 		err = set(f, &m.GainPPM)
 	case kindCalibration:
 		m.Calibration, err = f.text("calibration")
+	case kindBuffered:
+		m.Buffered, err = f.bool()
 	}
 	return err
 }

@@ -75,6 +75,7 @@ const (
 	kindAccuracyFrom  = 19
 	kindGainPPM       = 20
 	kindCalibration   = 21
+	kindBuffered      = 22
 
 	seriesDevice     = 1
 	seriesKind       = 2

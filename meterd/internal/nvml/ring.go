@@ -67,7 +67,7 @@ func (d *device) listen(wanted bool, boot func() time.Duration) (absent []string
 			absent = append(absent, d.says("%s: a sample every %v is not finer than polling", ofKind, got.period))
 		default:
 			meter := d.meter(ofKind, m.Scope, m.Device, m.Limit)
-			meter.Period, meter.PeriodFrom = got.period, power.Measured
+			meter.Period, meter.PeriodFrom, meter.Buffered = got.period, power.Measured, true
 			d.tapes = append(d.tapes, &tape{meter: meter, reader: reader, seen: got.newest})
 		}
 	}

@@ -43,6 +43,7 @@ func TestRingMeter(t *testing.T) {
 	m := power.Meter{
 		ID: "nvml/" + uuid0 + "/ring", Device: uuid0, Name: "STUB H200", Scope: power.Accelerator, Quantity: power.Instant, Scale: milli(),
 		Period: 20 * time.Millisecond, PeriodFrom: power.Measured, Limit: 700 * power.Watt, Accuracy: -1, Model: "nvml/GH100/ring/unknown",
+		Buffered: true,
 	}
 	module := m
 	module.ID, module.Device, module.Scope = "nvml/module-0/module-ring", "module-0", power.Module
@@ -96,21 +97,18 @@ func TestRingSamples(t *testing.T) {
 func TestRingEnergy(t *testing.T) {
 	s := openStub(t, "RING", "1", "WAVE", "square 100 700 0.05")
 	i := s.rings()[0]
-	m, byCall := s.Meters()[i], of(s.record(100*time.Millisecond, 32*time.Second), i)
+	m, samples := s.Meters()[i], of(s.record(100*time.Millisecond, 32*time.Second), i)
 	begin, end := clock.Stamp(epoch+1234*time.Millisecond), clock.Stamp(epoch+30789*time.Millisecond)
 	joules := square(100, 700, 0.05)
 	want := joules(time.Duration(end).Seconds()) - joules(time.Duration(begin).Seconds())
-	byDevice := slices.Clone(byCall)
-	for k := range byDevice {
-		byDevice[k].Time = byDevice[k].Device
-	}
-	use := power.Between(m, byDevice, begin, end)
+	use := power.Between(m, samples, begin, end)
 	if off := use.Energy.Joules()/want - 1; !use.Valid || math.Abs(off) > 0.005 {
 		t.Errorf("by the driver's time: %.1f J, want %.1f J; valid %v, %v", use.Energy.Joules(), want, use.Valid, use.Warnings)
 	}
-	use = power.Between(m, byCall, begin, end)
+	m.Buffered = false
+	use = power.Between(m, samples, begin, end)
 	if !slices.ContainsFunc(use.Warnings, func(w power.Warning) bool { return w.Code == power.Implausible }) {
-		t.Errorf("by the time of the call: warnings %v, want %s: if that is no longer so, docs/nvml.md must say it", use.Warnings, power.Implausible)
+		t.Errorf("by the time of the call: warnings %v, want %s: several values at one time cannot be", use.Warnings, power.Implausible)
 	}
 }
 

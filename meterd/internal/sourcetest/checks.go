@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"agentwatt/shared/clock"
 	"agentwatt/shared/power"
 )
 
@@ -19,16 +18,16 @@ func meters(t *testing.T, r *rig) {
 
 // reads checks the cadence: some value comes, and the times of a meter go up from read to read.
 func reads(t *testing.T, r *rig) {
-	last := map[int]clock.Stamp{}
+	last := map[int]power.Sample{}
 	values := 0
 	for range 5 {
 		got := r.read(t)
 		values += len(got.values())
 		for _, s := range got.samples {
-			if s.Time <= last[s.Meter] {
-				t.Errorf("meter %d: time %d after %d", s.Meter, s.Time, last[s.Meter])
+			if before, ok := last[s.Meter]; ok && !later(before, s) {
+				t.Errorf("meter %d: time %d, device %d after %d, %d", s.Meter, s.Time, s.Device, before.Time, before.Device)
 			}
-			last[s.Meter] = s.Time
+			last[s.Meter] = s
 		}
 		r.Advance(t, r.Step)
 	}

@@ -101,13 +101,18 @@ func checkProvenance(m power.Meter, say func(string, ...any)) {
 	}
 }
 
+// later reports whether b follows a: values that a device kept may come with one call, each with a time of its own.
+func later(a, b power.Sample) bool {
+	return b.Time > a.Time || b.Time == a.Time && b.Device > a.Device
+}
+
 // slack is what rounding to whole microseconds may add to a sample's claim.
 const slack = 2 * time.Microsecond
 
 // checkReading returns what is wrong with the result of one read.
 func checkReading(r reading) []string {
 	var bad []string
-	last := map[int]clock.Stamp{}
+	last := map[int]power.Sample{}
 	for i, s := range r.samples {
 		say := func(format string, args ...any) {
 			bad = append(bad, fmt.Sprintf("sample %d: ", i)+fmt.Sprintf(format, args...))
@@ -128,10 +133,10 @@ func checkReading(r reading) []string {
 		if begin, end := s.Time.Add(-s.Within), s.Time.Add(s.Within); begin.Add(slack) < r.before || end.Add(-slack) > r.after {
 			say("claims [%d, %d], outside the read [%d, %d]", begin, end, r.before, r.after)
 		}
-		if before, ok := last[s.Meter]; ok && s.Time <= before {
+		if before, ok := last[s.Meter]; ok && !later(before, s) {
 			say("the second sample of a meter is not later than the first")
 		}
-		last[s.Meter] = s.Time
+		last[s.Meter] = s
 	}
 	return bad
 }

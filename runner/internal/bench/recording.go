@@ -67,6 +67,9 @@ func NewRecording(batches []power.Batch, runner HostClock) *Recording {
 				found[k] = &gathered{}
 			}
 			s.Time = s.Time.Add(shift.by)
+			if m.Buffered && s.Device != 0 { // then it is on the host's clock too
+				s.Device = s.Device.Add(shift.by)
+			}
 			found[k].add(m, s, stream{b.Host, b.Source})
 		}
 		for _, m := range b.Meters { // a meter without a sample is still a device that is there
