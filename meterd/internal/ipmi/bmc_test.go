@@ -121,12 +121,12 @@ func (n *node) registry() *handlers.Registry {
 		reg.RegisterFunc(c.command, func(_ context.Context, _ *handlers.HandlerContext, data []byte) ([]byte, types.CompletionCode, error) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
-			if c.command.NetFn == netFnGroup && max(n.raised, bmc.PrivilegeLevelUser) < n.needs {
-				return nil, types.CompletionCode(codePrivilege), nil
-			}
 			if r := n.replies[c.command.NetFn]; r != nil {
 				b, code := r(c.command.ID, data)
 				return b, code, nil
+			}
+			if c.command.NetFn == netFnGroup && max(n.raised, bmc.PrivilegeLevelUser) < n.needs {
+				return nil, types.CompletionCode(codePrivilege), nil
 			}
 			b, code := c.answer(data)
 			return b, code, nil

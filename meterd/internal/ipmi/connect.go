@@ -140,6 +140,10 @@ func hint(err error, o Options) error {
 		return fault.Hint(err, "check user, password file and privilege (%s) of the BMC at %s, then wait: BMCs lock accounts after a few failures", o.Privilege, o.target())
 	case errors.Is(err, errSuite):
 		return fault.Hint(err, "allow cipher suite 17 or 3 on the BMC, or set cipher to the one that it allows")
+	case errors.Is(err, codePrivilege):
+		return fault.Hint(err, "set privilege to operator, with a user of the BMC who has it: this BMC wants more than user for DCMI")
+	case errors.Is(err, errNone):
+		return err
 	case o.Address != "":
 		return fault.Hint(err, "is IPMI over LAN enabled on the BMC, and UDP port 623 open? ipmitool -I lanplus -H %s -U %s -f FILE mc info", o.Address, o.User)
 	case errors.Is(err, fs.ErrNotExist):

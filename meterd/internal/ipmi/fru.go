@@ -19,26 +19,22 @@ const (
 )
 
 // model returns the manufacturer and name of the product, or else of the board, from the FRU data of the BMC; empty if it
-// has none. An error means that the BMC did not answer.
-func model(ctx context.Context, ask asker) (string, error) {
-	header, err := readFRU(ctx, ask, 0, fruHeader)
-	if err != nil || len(header) < fruHeader {
-		return "", err
+// has none.
+func model(ctx context.Context, ask asker) string {
+	header := readFRU(ctx, ask, 0, fruHeader)
+	if len(header) < fruHeader {
+		return ""
 	}
 	for _, area := range []struct{ at, texts int }{{fruProduct, productTexts}, {fruBoard, boardTexts}} {
 		at := 8 * int(header[area.at])
 		if at == 0 {
 			continue
 		}
-		b, err := readFRU(ctx, ask, at, fruMost)
-		if err != nil {
-			return "", err
-		}
-		if name := parseArea(b, area.texts); name != "" {
-			return name, nil
+		if name := parseArea(readFRU(ctx, ask, at, fruMost), area.texts); name != "" {
+			return name
 		}
 	}
-	return "", nil
+	return ""
 }
 
 // parseArea returns the first two texts of an area, manufacturer and name, with a blank between.
@@ -58,15 +54,15 @@ func parseArea(b []byte, at int) string {
 	return strings.Join(words, " ")
 }
 
-// readFRU reads FRU data of the BMC itself; less than n bytes where there are no more.
-func readFRU(ctx context.Context, ask asker, at, n int) ([]byte, error) {
+// readFRU reads FRU data of the BMC itself; less than n bytes where there are no more, or no answer.
+func readFRU(ctx context.Context, ask asker, at, n int) []byte {
 	var data []byte
 	for len(data) < n {
 		offset := binary.LittleEndian.AppendUint16(nil, uint16(at+len(data)))
 		count := min(n-len(data), fruChunk)
 		f, err := ask(ctx, request{netFn: netFnStorage, cmd: cmdReadFRU, data: []byte{0, offset[0], offset[1], byte(count)}})
 		if err != nil {
-			return nil, err
+			break
 		}
 		b, err := f.body(1)
 		if err != nil || len(b) < 2 {
@@ -74,7 +70,7 @@ func readFRU(ctx context.Context, ask asker, at, n int) ([]byte, error) {
 		}
 		data = append(data, b[1:min(len(b), 1+count)]...)
 	}
-	return data, nil
+	return data
 }
 
 // text decodes a text of one of IPMI's kinds: 1 BCD plus, 2 ASCII in 6 bits, 3 (and elsewhere 0) ASCII or Latin 1. What is

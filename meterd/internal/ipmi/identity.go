@@ -28,7 +28,7 @@ type identity struct {
 	model        string // of the product or board, for people; empty: not told
 }
 
-// identify asks a BMC who it is. Only the first question must be answered.
+// identify asks a BMC who it is. Only the first question must be answered: some BMCs are silent where others say no.
 func identify(ctx context.Context, ask asker) (identity, error) {
 	f, err := ask(ctx, request{netFn: netFnApp, cmd: cmdDeviceID})
 	if err != nil {
@@ -39,16 +39,14 @@ func identify(ctx context.Context, ask asker) (identity, error) {
 		return id, fmt.Errorf("ask for the device ID: %w", err)
 	}
 	for _, cmd := range []byte{cmdSystemGUID, cmdDeviceGUID} {
-		f, err := ask(ctx, request{netFn: netFnApp, cmd: cmd})
-		if err != nil {
-			return id, err
-		}
-		if b, err := f.body(16); err == nil && id.guid == "" {
-			id.guid = uuid([16]byte(b))
+		if f, err := ask(ctx, request{netFn: netFnApp, cmd: cmd}); err == nil && id.guid == "" {
+			if b, err := f.body(16); err == nil {
+				id.guid = uuid([16]byte(b))
+			}
 		}
 	}
-	id.model, err = model(ctx, ask)
-	return id, err
+	id.model = model(ctx, ask)
+	return id, nil
 }
 
 // parseDeviceID decodes the answer to Get Device ID.

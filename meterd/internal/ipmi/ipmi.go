@@ -54,6 +54,9 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 	return s, nil
 }
 
+// errNone is a BMC that answers and measures no power.
+var errNone = errors.New("it offers none")
+
 // discover identifies the BMC and plans the meters.
 func (s *Source) discover(ctx context.Context) (err error) {
 	if s.id, err = identify(ctx, s.ask); err != nil {
@@ -65,9 +68,12 @@ func (s *Source) discover(ctx context.Context) (err error) {
 			s.device = name
 		}
 	}
-	dcmi, err := s.probe(ctx)
+	refused, err := s.probe(ctx)
 	if err != nil {
 		return err
+	}
+	if refused != nil {
+		s.absent = append(s.absent, fmt.Sprintf("DCMI power reading: %v", refused))
 	}
 	var found []sensor
 	if !s.o.OnlyDCMI {
@@ -78,44 +84,41 @@ func (s *Source) discover(ctx context.Context) (err error) {
 		}
 	}
 	var fromSupplies bool
-	s.meters, s.ports, fromSupplies = plan(s.device, s.id, dcmi, found)
+	s.meters, s.ports, fromSupplies = plan(s.device, s.id, refused == nil, found)
 	if len(s.meters) == 0 {
-		reasons := append(s.absent, "no sensor is in watts")
-		return fmt.Errorf("it offers none: %s", strings.Join(reasons, "; "))
+		others := append(s.absent[1:], "no sensor is in watts")
+		return fmt.Errorf("%w: for DCMI %w; %s", errNone, refused, strings.Join(others, "; "))
 	}
 	s.describe(fromSupplies)
 	return nil
 }
 
-// probe reads the DCMI power once. It is a meter unless the BMC says that it does not have it; the capabilities are noted,
-// and not believed.
-func (s *Source) probe(ctx context.Context) (bool, error) {
-	f, err := s.ask(ctx, askCapabilities(1))
-	if err != nil {
-		return false, err
+// probe reads the DCMI power once. It is a meter unless the BMC refuses it; the capabilities are noted, and not believed.
+// An error means that the BMC did not answer.
+func (s *Source) probe(ctx context.Context) (refused, err error) {
+	if f, err := s.ask(ctx, askCapabilities(1)); err == nil {
+		if version, power, err := parseCapabilities(f); err == nil {
+			s.note("dcmi_version", version)
+			s.note("dcmi_power_management", strconv.FormatBool(power))
+		}
 	}
-	if version, power, err := parseCapabilities(f); err == nil {
-		s.note("dcmi_version", version)
-		s.note("dcmi_power_management", strconv.FormatBool(power))
-		if f, err := s.ask(ctx, askCapabilities(5)); err != nil {
-			return false, err
-		} else if periods, err := parsePeriods(f); err == nil && periods != "" {
+	if f, err := s.ask(ctx, askCapabilities(5)); err == nil {
+		if periods, err := parsePeriods(f); err == nil && periods != "" {
 			s.note("dcmi_average_periods_seconds", periods)
 		}
 	}
-	f, err = s.ask(ctx, askPower)
+	f, err := s.ask(ctx, askPower)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	stats, err := parsePower(f)
 	if status(err) == power.Unsupported || status(err) == power.Denied {
-		s.absent = append(s.absent, fmt.Sprintf("DCMI power reading: %v", err))
-		return false, nil
+		return err, nil
 	}
 	if err == nil {
 		s.note("dcmi_average_period_seconds", strconv.FormatInt(int64(stats.period/time.Second), 10))
 	}
-	return true, nil
+	return nil, nil
 }
 
 // Meters lists the DCMI power reading and the sensors in watts, as they were when the source was opened.

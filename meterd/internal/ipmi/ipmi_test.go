@@ -47,6 +47,8 @@ func notes(s *Source) map[string]string {
 	return got
 }
 
+var _ sampler.Noter = (*Source)(nil)
+
 func TestConformance(t *testing.T) {
 	var n *node
 	sourcetest.Run(t, sourcetest.Case{
@@ -114,6 +116,9 @@ func TestMeters(t *testing.T) {
 	}
 	if read(t, s); len(notes(s)) != 0 {
 		t.Error("notes come again")
+	}
+	if only := n.open(func(o *Options) { o.Name, o.OnlyDCMI = "gpu7", true }); !cmp.Equal(want[:1], only.Meters()) {
+		t.Errorf("with OnlyDCMI: %+v", only.Meters())
 	}
 }
 
@@ -228,17 +233,19 @@ func TestSensorsWithoutReading(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	for name, o := range map[string]Options{
-		"cipher 0 of the standard": {Address: "a", Cipher: 1},
-		"long password":            {Address: "a", Password: strings.Repeat("x", 21)},
-		"long user":                {Address: "a", User: strings.Repeat("x", 17)},
-		"user in band":             {User: "x"},
-		"unknown privilege":        {Address: "a", Privilege: "root"},
-		"name with a blank":        {Name: "my node"},
-		"negative timeout":         {Timeout: -1},
+	for want, o := range map[string]Options{
+		"cipher suite 1 is neither":   {Address: "a", Cipher: 1},
+		"password of 21 bytes":        {Address: "a", Password: strings.Repeat("x", 21)},
+		"user name of 17 bytes":       {Address: "a", User: strings.Repeat("x", 17)},
+		"in band there is none":       {User: "x"},
+		`privilege "root" is not`:     {Address: "a", Privilege: "root"},
+		`name "my node" has blanks`:   {Name: "my node"},
+		"timeout -1ns is negative":    {Timeout: -1},
+		"user or password without":    {Password: "xxxxx"},
+		`privilege "callback" is not`: {Privilege: "callback"},
 	} {
-		if _, err := Open(t.Context(), o); err == nil || strings.Contains(err.Error(), "xxxx") {
-			t.Errorf("%s: %v", name, err)
+		if _, err := Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "xxxx") {
+			t.Errorf("got %v, want %q", err, want)
 		}
 	}
 	for address, want := range map[string]string{"bmc": "bmc:623", "bmc:9": "bmc:9", "::1": "[::1]:623", "[::1]:9": "[::1]:9", "[::1]": "[::1]:623"} {

@@ -44,7 +44,6 @@ const (
 	codeField      code = 0xcc
 	codeIllegal    code = 0xcd // for this sensor or record type
 	codePrivilege  code = 0xd4
-	codeState      code = 0xd5 // not in the present state
 )
 
 // code is a completion code that is not 0: the BMC's way of saying no.

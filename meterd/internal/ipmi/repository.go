@@ -10,7 +10,6 @@ import (
 // Commands of the SDR repository and of FRU data, IPMI 2.0, chapters 33 and 34.
 const (
 	netFnStorage  = 0x0a
-	cmdFRUArea    = 0x10
 	cmdReadFRU    = 0x11
 	cmdReserveSDR = 0x22
 	cmdGetSDR     = 0x23

@@ -81,8 +81,10 @@ func TestImpostor(t *testing.T) {
 		{types.PayloadTypeRAKPMessage2, 24, "passwords differ"}, // its GUID
 		{types.PayloadTypeRAKPMessage2, 40, "passwords differ"}, // its proof
 		{types.PayloadTypeRAKPMessage4, 8, "does not prove"},
-		{types.PayloadTypeRmcpOpenSessionResponse, 16, "offers a weaker one"},
-		{types.PayloadTypeRmcpOpenSessionResponse, 8, ""}, // the session's ID: the BMC itself does not know it
+		{types.PayloadTypeRmcpOpenSessionResponse, 16, "offers a weaker one"}, // authentication
+		{types.PayloadTypeRmcpOpenSessionResponse, 24, "offers a weaker one"}, // integrity
+		{types.PayloadTypeRmcpOpenSessionResponse, 32, "offers a weaker one"}, // encryption
+		{types.PayloadTypeRmcpOpenSessionResponse, 8, ""},                     // the session's ID: the BMC itself does not know it
 	} {
 		address := between(t, n, func(good []byte) [][]byte {
 			if types.PayloadType(good[5]) == c.message {

@@ -210,11 +210,22 @@ func TestAnotherBMC(t *testing.T) {
 	}
 }
 
+// A BMC that wants more privilege, or has nothing to read, says so when it is opened.
 func TestPrivilege(t *testing.T) {
 	n := newNode(t, full, func(n *node) { n.level, n.needs = bmc.PrivilegeLevelOperator, bmc.PrivilegeLevelOperator })
 	if s := n.open(); len(s.Meters()) != 4 || len(s.Absent()) != 1 || !strings.Contains(s.Absent()[0], "privilege") {
 		t.Errorf("as user: %d meters, absent %q, want the sensors, and DCMI absent", len(s.Meters()), s.Absent())
 	}
+	o := n.options()
+	o.OnlyDCMI = true
+	if _, err := Open(t.Context(), o); !errors.Is(err, sampler.ErrUnavailable) || !strings.Contains(fault.Advice(err), "operator") {
+		t.Errorf("as user, and nothing else: %v, hint %q", err, fault.Advice(err))
+	}
+	n.deny(netFnGroup, codeInvalid)
+	if _, err := Open(t.Context(), o); !errors.Is(err, errNone) || fault.Advice(err) != "" {
+		t.Errorf("nothing to read: %v, hint %q", err, fault.Advice(err))
+	}
+	n.deny(netFnGroup, 0)
 	s := n.open(func(o *Options) { o.Privilege = "Operator" })
 	if got := statuses(t, s)[0]; got != power.OK || s.Meters()[0].ID != "ipmi/"+s.device+"/dcmi" {
 		t.Errorf("as operator: %v of %s", got, s.Meters()[0].ID)
