@@ -143,6 +143,31 @@ func TestCommandIsKilledWithItsGroup(t *testing.T) {
 	syscall.Kill(pid, syscall.SIGKILL)
 }
 
+// Nor may one that ends by itself leave something behind.
+func TestCommandLeavesNothingBehind(t *testing.T) {
+	sh := sourcetest.Tool(t, "sh")
+	file := filepath.Join(t.TempDir(), "pid")
+	if err := Command([]string{sh, "-c", "sleep 300 & echo $! > $0", file}, nil)(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		if state(pid) != 'R' && state(pid) != 'S' {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Errorf("process %d, left behind by the command, still runs", pid)
+	syscall.Kill(pid, syscall.SIGKILL)
+}
+
 // state is that of a process in /proc: 'R' and 'S' run; 0 is gone, 'Z' waits for its parent.
 func state(pid int) byte {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")

@@ -23,7 +23,7 @@ type values struct {
 	first, last float64 // reads
 	poll        float64 // median time between reads
 	changes     []point // refreshes that changed the value
-	quantum     float64 // size of one count, in watts or joules
+	quantum     float64 // the smallest step, in watts or joules: what divides all changes. It may be many counts
 	counter     bool
 	bound       bool // the value changed in nearly every read
 }
@@ -43,15 +43,16 @@ func readings(t Trace, origin clock.Stamp) (values, error) {
 	}
 	unit := float64(m.Scale.Num) / float64(m.Scale.Den) / 1e6
 	at := func(s power.Sample) float64 { return s.Time.Sub(origin).Seconds() }
-	v := values{first: at(list[0]), last: at(list[len(list)-1]), quantum: unit, counter: m.Quantity == power.Counter}
+	v := values{first: at(list[0]), last: at(list[len(list)-1]), counter: m.Quantity == power.Counter}
 	var between []float64
-	total := int64(0)
+	var total, step int64
 	for i := 1; i < len(list); i++ {
 		a, b := list[i-1], list[i]
 		between = append(between, at(b)-at(a))
 		if b.Raw == a.Raw {
 			continue
 		}
+		step = divisor(step, b.Raw-a.Raw)
 		p := point{(at(a) + at(b)) / 2, float64(b.Raw) * unit}
 		if v.counter {
 			moved := b.Raw - a.Raw
@@ -67,8 +68,17 @@ func readings(t Trace, origin clock.Stamp) (values, error) {
 		v.changes = append(v.changes, p)
 	}
 	v.poll = medianOf(between)
+	v.quantum = unit * float64(max(step, 1))
 	v.bound = float64(len(v.changes)) > 0.9*float64(len(between))
 	return v, nil
+}
+
+// divisor returns the greatest common divisor of two differences; of 0 and x it is |x|.
+func divisor(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return max(a, -a)
 }
 
 // period estimates the time between refreshes. A refresh to the same value shows no change, so some gaps are multiples of

@@ -181,6 +181,25 @@ func TestChipsThatLookAlikeAreToldApart(t *testing.T) {
 	}
 }
 
+// Of two chips that look alike one goes: the other must not be taken for it, or its rail would be there twice.
+func TestTheTwinOfALostChip(t *testing.T) {
+	tr := &tree{root: t.TempDir()}
+	for i, dir := range []string{"hwmon2", "hwmon10"} {
+		tr.plug(t, dir, "twin", "", map[string]string{"power1_input": fmt.Sprint(i + 1)})
+	}
+	s := tr.open(t)
+	defer s.Close()
+	tr.unplug(t, "hwmon2")
+	for range 3 {
+		got, err := s.Read(t.Context(), nil)
+		must(t, err)
+		if len(got) != 2 || got[0].Status != power.Lost || got[1].Raw != 2 {
+			t.Fatalf("%+v", got)
+		}
+		tr.ahead += 2 * searchAgain
+	}
+}
+
 // After a driver is bound again its directory may belong to another chip, whose watts are not ours.
 func TestAReusedDirectoryIsNotTheSameMeter(t *testing.T) {
 	tr := node(t)
