@@ -1,6 +1,7 @@
 package redfish
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -58,21 +59,34 @@ func TestAnETagThatLies(t *testing.T) {
 // The parts of a whole take turns within their time; totals are read every time.
 func TestPartsTakeTurns(t *testing.T) {
 	d := ocp(t)
-	s := d.open(t, func(o *Options) { o.Parts = time.Nanosecond })
+	s := d.open(t)
+	d.with(func() {
+		d.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			if strings.Contains(r.URL.Path, "/Outlets/") || strings.Contains(r.URL.Path, "/Metrics") {
+				time.Sleep(10 * time.Millisecond)
+			}
+			return false
+		}
+	})
+	s.options.Parts = 3 * time.Millisecond
 	seen := map[string]int{}
-	for range 9 {
+	for reads := 1; reads <= 100; reads++ {
 		d.advance(time.Second)
-		for id := range samples(t, s) {
+		got := samples(t, s)
+		if len(got) == len(s.Meters()) {
+			t.Fatal("one read had time for everything")
+		}
+		for id := range got {
 			seen[id]++
 		}
+		if seen["RackPDUs/1/power"] != reads {
+			t.Fatalf("after %d reads: %v", reads, seen)
+		}
+		if len(seen) == len(s.Meters()) {
+			return
+		}
 	}
-	if len(seen) != 6 {
-		t.Errorf("with no time for parts, %v", seen)
-	}
-	s.options.Parts = time.Hour
-	if got := samples(t, s); len(got) != len(s.Meters()) {
-		t.Errorf("with all the time, %d of %d", len(got), len(s.Meters()))
-	}
+	t.Errorf("in 100 reads only %v", seen)
 }
 
 // A device that is taken away for good is lost, and no longer a meter once the service was looked through again.
@@ -102,6 +116,35 @@ func TestASupplyIsTakenAway(t *testing.T) {
 		time.Sleep(5 * time.Millisecond) // the search goes on beside the reads
 	}
 	t.Errorf("still %d meters", len(s.Meters()))
+}
+
+// A search during which something does not answer takes no meter away.
+func TestASearchThatFails(t *testing.T) {
+	shelf := "/Chassis/powershelf/PowerSubsystem"
+	d := tree(t, append(append([]string{
+		`/Chassis/powershelf {"PowerSubsystem": "->` + shelf + `"}`, shelf + ` {"PowerSupplies": "->` + shelf + `/PowerSupplies"}`,
+	}, supply(shelf+"/PowerSupplies/0", 2000, 1950)...), supply(shelf+"/PowerSupplies/1", 2000, 1950)...)...)
+	s := d.open(t)
+	busy := "/redfish/v1" + shelf + "/PowerSupplies/1"
+	d.with(func() {
+		d.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasPrefix(r.URL.Path, busy) {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+			return strings.HasPrefix(r.URL.Path, busy)
+		}
+	})
+	s.search = true
+	asked := func() (n int) { d.with(func() { n = d.gets["/redfish/v1"+shelf+"/PowerSupplies"] }); return n }
+	before := asked()
+	for i := 0; i < 1000 && asked() < before+2; i++ {
+		d.advance(10 * time.Second)
+		samples(t, s)
+		time.Sleep(2 * time.Millisecond)
+	}
+	if n := len(s.Meters()); n != 4 || asked() < before+2 {
+		t.Errorf("%d meters after %d searches", n, asked()-before)
+	}
 }
 
 // A BMC that restarts is read again, and what changed meanwhile is found.

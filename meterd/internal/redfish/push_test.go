@@ -126,6 +126,29 @@ func TestPushedValues(t *testing.T) {
 	}
 }
 
+// A value that arrived before the last poll of its meter is older than that poll, and does not go back in time behind it.
+// What waits when the meters change belongs to the old ones.
+func TestPushedValuesThatAreLate(t *testing.T) {
+	d := host(t)
+	s := d.open(t, func(o *Options) { o.NoPush = false })
+	at := d.now()
+	read(t, s)
+	body := []byte(d.reportOf("/redfish/v1/Chassis/1/Sensors/Power 801.5 10"))
+	s.push.take(body, at, at, true)
+	if got := s.pushed(nil); len(got) != 0 {
+		t.Errorf("late: %+v", got)
+	}
+	s.push.rename(s.push.names)
+	s.push.take(body, d.now(), d.now(), true)
+	if got := len(s.push.waiting); got != 1 {
+		t.Fatalf("%d values wait", got)
+	}
+	s.push.rename(s.push.names)
+	if got := s.pushed(nil); len(got) != 0 {
+		t.Errorf("of other meters: %+v", got)
+	}
+}
+
 // The stream may be cut: polls go on, and it is connected again.
 func TestTheStreamIsCutAndBack(t *testing.T) {
 	d := host(t)

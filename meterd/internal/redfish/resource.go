@@ -119,20 +119,26 @@ func (n number) float() (v float64, ok bool) {
 	return v, err == nil
 }
 
-// text is a string; whatever else stands there is as if it were empty.
+// text is a string of reasonable length; whatever else stands there is as if it were empty.
 type text string
+
+// longestText bounds names and URIs, which go into meters and notes.
+const longestText = 512
 
 // UnmarshalJSON never fails.
 func (t *text) UnmarshalJSON(b []byte) error {
+	*t = ""
+	if len(b) > longestText {
+		return nil
+	}
 	if len(b) > 1 && b[0] == '"' && bytes.IndexByte(b, '\\') < 0 {
 		*t = text(b[1 : len(b)-1])
 		return nil
 	}
 	var s string
-	if json.Unmarshal(b, &s) != nil {
-		s = ""
+	if json.Unmarshal(b, &s) == nil {
+		*t = text(s)
 	}
-	*t = text(s)
 	return nil
 }
 

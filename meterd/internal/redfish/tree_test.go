@@ -178,6 +178,17 @@ func TestTotals(t *testing.T) {
 			[]string{"RackPDUs/1/power rack"},
 		},
 		{
+			"a floor PDU beside the rack PDU that it feeds",
+			[]string{
+				`/PowerEquipment {"FloorPDUs": "->/PowerEquipment/FloorPDUs", "RackPDUs": "->/PowerEquipment/RackPDUs"}`,
+				`/PowerEquipment/FloorPDUs/1 {"Metrics": "->/PowerEquipment/FloorPDUs/1/Metrics"}`,
+				`/PowerEquipment/FloorPDUs/1/Metrics {"PowerWatts": {"Reading": 90000}}`,
+				`/PowerEquipment/RackPDUs/1 {"Metrics": "->/PowerEquipment/RackPDUs/1/Metrics"}`,
+				`/PowerEquipment/RackPDUs/1/Metrics {"PowerWatts": {"Reading": 1000}}`,
+			},
+			[]string{"RackPDUs/1/power rack"},
+		},
+		{
 			"floor PDUs and buses alone: the floor PDU is the nearest",
 			[]string{
 				`/PowerEquipment {"FloorPDUs": "->/PowerEquipment/FloorPDUs", "ElectricalBuses": "->/PowerEquipment/ElectricalBuses"}`,
@@ -209,6 +220,31 @@ func TestTotals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Members are listed in the order of their names, over all pages, and pages that go round in circles come to an end.
+func TestCollections(t *testing.T) {
+	list := "/PowerEquipment/RackPDUs"
+	docs := []string{
+		`/PowerEquipment {"RackPDUs": "->/PowerEquipment/RackPDUs"}`,
+		list + ` {"Members": ["->` + list + `/10", "->` + list + `/2"], "Members@odata.nextLink": "/redfish/v1/page2"}`,
+		`/page2 {"Members": ["->` + list + `/1", null, 5, "->` + list + `/2"], "Members@odata.nextLink": "/redfish/v1/page2"}`,
+	}
+	var want []string
+	for _, id := range []string{"1", "2", "10"} {
+		docs = append(docs, fmt.Sprintf(`%s/%s {"Metrics": "->%s/%s/Metrics"}`, list, id, list, id),
+			fmt.Sprintf(`%s/%s/Metrics {"PowerWatts": {"Reading": 5}}`, list, id))
+		want = append(want, "RackPDUs/"+id+"/power rack held")
+	}
+	d := tree(t, docs...)
+	if diff := cmp.Diff(want, kept(d.open(t))); diff != "" {
+		t.Error(diff)
+	}
+	d.with(func() {
+		if n := d.gets["/redfish/v1/page2"]; n > mostPages {
+			t.Errorf("one page was fetched %d times", n)
+		}
+	})
 }
 
 // One sensor that two documents show is one meter.

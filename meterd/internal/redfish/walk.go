@@ -128,7 +128,8 @@ func discover(ctx context.Context, o Options, c *client) (*layout, error) {
 	for _, d := range w.docs {
 		w.totals += 1 - rank(d)
 	}
-	return &w.layout, nil
+	l := w.layout // and not the rest of the walk
+	return &l, nil
 }
 
 func rank(d *document) int {
@@ -194,7 +195,7 @@ func (w *walk) members(uri string) (list []string) {
 			break
 		}
 		for _, m := range c.ItemLinks {
-			if strings.HasPrefix(m, "/") && len(list) < mostMembers {
+			if strings.HasPrefix(m, "/") && len(m) <= longestText && len(list) < mostMembers {
 				list = append(list, m)
 			}
 		}
