@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"agentwatt/shared/clock"
@@ -52,8 +54,8 @@ func (s Set) Record(m power.Meter, c Conditions) (Record, bool) {
 	return Record{}, false
 }
 
-// Apply puts what was measured into a meter: period, averaging and delay, and the accuracy of readings that are not
-// corrected. The note says so. With an error the meter is as it came.
+// Apply puts what was measured into a meter: period, averaging and delay, and the gain with the accuracy that is left once it
+// is corrected. The note says so. With an error the meter is as it came.
 func (r Record) Apply(m power.Meter, c Conditions) (power.Meter, power.Note, error) {
 	if err := r.holds(m, c); err != nil {
 		return m, power.Note{}, fmt.Errorf("calibration of %s of %s: %w", r.Meter, r.Date.Format(time.DateOnly), err)
@@ -67,8 +69,10 @@ func (r Record) Apply(m power.Meter, c Conditions) (power.Meter, power.Note, err
 	if r.Delay.Known() {
 		m.Delay, m.DelayFrom = r.delayOf(m), power.Measured
 	}
-	if accuracy, ok := r.Accuracy(); ok {
-		m.Accuracy, m.AccuracyFrom = accuracy, power.Measured
+	if factor, u, ok := r.Factor(); ok {
+		m.GainPPM = int64(math.Round(factor * 1e6))
+		m.Accuracy, m.AccuracyFrom = u/factor, power.Measured
+		m.Calibration = r.name()
 	}
 	return m, power.Note{Time: clock.At(c.Now), Device: m.Device, Key: NoteKey, Value: r.explain()}, nil
 }
@@ -110,11 +114,23 @@ func (r Record) holds(m power.Meter, c Conditions) error {
 	return nil
 }
 
+// name says which record it is, for power.Meter.Calibration: a name of a file may be long, and of any bytes.
+func (r Record) name() string {
+	name := strings.ToValidUTF8(r.Reference.Name, "?")
+	if runes := []rune(name); len(runes) > mostName {
+		name = string(runes[:mostName]) + "..."
+	}
+	return fmt.Sprintf("%s against %s, until %s", r.Date.Format(time.DateOnly), name, r.Expires.Format(time.DateOnly))
+}
+
+// mostName is how much of a reference's name is repeated in every batch.
+const mostName = 60
+
 // explain says in one line what the record is and what it means for the figures.
 func (r Record) explain() string {
 	text := "of " + r.Date.Format(time.DateOnly)
 	if r.Reference.Name != "" {
-		text += " against " + r.Reference.Name
+		text += " against " + strings.ToValidUTF8(r.Reference.Name, "?")
 	}
 	if r.Reference.SHA256 != "" {
 		text += " (sha256 " + r.Reference.SHA256[:min(12, len(r.Reference.SHA256))] + ")"
@@ -123,7 +139,7 @@ func (r Record) explain() string {
 	if !ok {
 		return text + ": timing only; the accuracy stays what it was"
 	}
-	text += fmt.Sprintf(": reads %+.2f %% ± %.2f %% (k = 2) from %.0f W to %.0f W; not corrected, so the accuracy is the sum", 100*(factor-1), 100*u, r.low(), r.Busy)
+	text += fmt.Sprintf(": reads %+.2f %% ± %.2f %% (k = 2) from %.0f W to %.0f W; corrected", 100*(factor-1), 100*u, r.low(), r.Busy)
 	if r.Idle >= 1 {
 		idle, u := r.Ratio(r.Idle)
 		text += fmt.Sprintf("; at %.0f W %+.2f %% ± %.2f %%", r.Idle, 100*(idle-1), 100*u)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"agentwatt/meterd/internal/characterise"
+	"agentwatt/shared/clock"
 	"agentwatt/shared/power"
 )
 
@@ -87,6 +88,7 @@ func TestDecodeSaysWhere(t *testing.T) {
 		{"cycles: 12", "cycles: many", "r.yaml:"},
 		{"value: 0.95", "value: .nan", "gain: not within"},
 		{"value: 0.95", "value: 950", "gain: not within"},
+		{"value: 0.95", "value: 1.7", "gain: the readings are wrong by more than half"},
 		{"value: -2.0", "value: .inf", "offset_watts: out of range"},
 		{"accuracy: 0.002", "accuracy: 2", "reference: its accuracy"},
 		{"accuracy: 0.002", "accuracy: 0.0", "reference: a gain without"},
@@ -118,6 +120,7 @@ func TestApply(t *testing.T) {
 	want.Delay, want.DelayFrom = 40*time.Millisecond, power.Measured // 545 ms less half of the window
 	want.PeriodFrom = power.Measured
 	want.Accuracy, want.AccuracyFrom = m.Accuracy, power.Measured
+	want.GainPPM, want.Calibration = 945_000, m.Calibration
 	if diff := cmp.Diff(want, m); diff != "" {
 		t.Error(diff)
 	}
@@ -146,25 +149,40 @@ func TestDelayByQuantity(t *testing.T) {
 	}
 }
 
-// The accuracy covers the error of every reading from half load up, wherever within its uncertainty the truth lies.
-func TestAccuracyCoversTheError(t *testing.T) {
+// The corrected reading is right within the accuracy from half load up, wherever within its uncertainty the truth lies.
+func TestTheCorrectedReadingIsRight(t *testing.T) {
 	r := sample()
-	accuracy, ok := r.Accuracy()
-	factor, u, _ := r.Factor()
+	factor, _, ok := r.Factor()
 	if !ok || math.Abs(factor-(0.95-2.0/400)) > 1e-12 {
 		t.Fatalf("factor %v, %v", factor, ok)
 	}
+	m, _, err := r.Apply(card(), now())
+	if err != nil || m.GainPPM != 945_000 || m.AccuracyFrom != power.Measured || m.Calibration != "2026-06-01 against wt310.csv, until 2027-06-01" {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	worst := 0.0
 	for p := r.low(); p <= r.Busy; p += 10 {
 		ratio, up := r.Ratio(p)
-		for _, truth := range []float64{ratio - up, ratio, ratio + up} {
-			if math.Abs(truth-1) > accuracy+1e-12 || math.Abs(truth/factor-1) > u/factor+1e-12 {
-				t.Errorf("at %v W reading/truth may be %v: outside of accuracy %v, or of factor %v ± %v", p, truth, accuracy, factor, u)
-			}
+		for _, reading := range []float64{ratio - up, ratio, ratio + up} {
+			worst = max(worst, math.Abs(reading/(float64(m.GainPPM)/1e6)-1))
 		}
+	}
+	if m.Accuracy < worst-1e-9 || m.Accuracy > 1.01*worst {
+		t.Errorf("accuracy %v, the worst corrected reading is wrong by %v", m.Accuracy, worst)
+	}
+	// Between, which corrects, gives the truth: 378 W read at 945,000 ppm are 400 W.
+	m.Quantity, m.Averaging, m.Delay = power.Instant, 0, 0
+	var samples []power.Sample
+	begin := clock.At(day(2))
+	for i := range 100 {
+		samples = append(samples, power.Sample{Time: begin.Add(time.Duration(i) * 100 * time.Millisecond), Raw: 378_000})
+	}
+	if u := power.Between(m, samples, begin.Add(time.Second), begin.Add(9*time.Second)); math.Abs(u.Mean.Watts()-400) > 0.01 {
+		t.Errorf("corrected mean %v, want 400 W", u.Mean)
 	}
 	r.Gain, r.Offset = Number{Unknown: "no reference was given"}, Number{Unknown: "no reference was given"}
 	m, note, err := r.Apply(card(), now())
-	if err != nil || m.Accuracy != 0.05 || m.AccuracyFrom != power.Assumed || !strings.Contains(note.Value, "timing only") {
+	if err != nil || m.Accuracy != 0.05 || m.AccuracyFrom != power.Assumed || m.GainPPM != 0 || m.Calibration != "" || !strings.Contains(note.Value, "timing only") {
 		t.Errorf("without a gain: %+v, %v, %v", m, note, err)
 	}
 }

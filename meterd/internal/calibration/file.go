@@ -114,6 +114,8 @@ func (r Record) check() (key string, err error) {
 		return "gain_offset_correlation", errors.New("not within -1 to 1")
 	case r.Gain.Known() && (!within(r.Idle, 0, 1e9) || !within(r.Busy, r.Idle, 1e9) || r.Busy == r.Idle):
 		return "busy_watts", errors.New("not above idle_watts")
+	case r.Gain.Known() && !r.correctable():
+		return "gain", errors.New("the readings are wrong by more than half: that is not to be corrected but repaired, or the unit was misread")
 	case !within(r.Residual, 0, 1e9):
 		return "residual_watts", errors.New("out of range")
 	}
@@ -135,6 +137,12 @@ func (r Record) checkSpans() (key string, err error) {
 		}
 	}
 	return "", nil
+}
+
+// correctable reports whether the factor is one that power.Between corrects.
+func (r Record) correctable() bool {
+	factor, _, ok := r.Factor()
+	return !ok || within(factor, 0.5, 1.5)
 }
 
 // within is false for what is not a number.

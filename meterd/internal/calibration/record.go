@@ -138,7 +138,7 @@ func (r Record) low() float64 { return max(r.Idle, r.Busy/2) }
 
 // Factor returns reading / truth under the calibrated load, and the expanded uncertainty (k = 2, relative) of using it for
 // every power from half of that load up: what the ratio differs there, and the ratio's own uncertainty. It is what a
-// reading is divided by to correct it. ok is false where the gain is not known.
+// reading is divided by to correct it (power.Meter.GainPPM). ok is false where the gain is not known.
 func (r Record) Factor() (factor, u float64, ok bool) {
 	if !r.Gain.Known() || !r.Offset.Known() || r.Busy <= 0 {
 		return 1, 0, false
@@ -146,13 +146,6 @@ func (r Record) Factor() (factor, u float64, ok bool) {
 	factor, u = r.Ratio(r.Busy)
 	low, uLow := r.Ratio(r.low())
 	return factor, max(u, math.Abs(low-factor)+uLow), true
-}
-
-// Accuracy returns the relative error (k = 2) to state for readings that are not corrected: the known error in full, plus
-// its uncertainty. It is a bound and not a budget: a known error is no random one.
-func (r Record) Accuracy() (accuracy float64, ok bool) {
-	factor, u, ok := r.Factor()
-	return math.Abs(factor-1) + u, ok
 }
 
 // FileName is where the record belongs in its directory.
