@@ -29,19 +29,21 @@ func TestEnergyCheck(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		truth   float64 // watt-hours of a count
+		begun   float64 // watt-hours of the next count that are there when the reads begin
 		counts  bool
 		seconds int
 		want    []string
 	}{
-		{"agrees", 1, true, 60, []string{"ok"}},
-		{"counts kWh", 1000, true, 3000, []string{"frozen", "kwh_as_wh"}},
-		{"counts mWh", 0.001, true, 5, []string{"wh_as_kwh"}},
-		{"half", 2, true, 120, []string{"mismatch"}},
-		{"stands still", 1, false, 60, []string{"frozen"}},
+		{"agrees", 1, 0, true, 60, []string{"ok"}},
+		{"counts kWh", 1000, 0, true, 3000, []string{"frozen", "kwh_as_wh"}},
+		{"counts kWh, the first soon", 1000, 850, true, 3000, []string{"frozen", "kwh_as_wh"}},
+		{"counts mWh", 0.001, 0, true, 5, []string{"wh_as_kwh"}},
+		{"half", 2, 0, true, 120, []string{"mismatch"}},
+		{"stands still", 1, 0, false, 60, []string{"frozen"}},
 	} {
 		r := serve(t, px)
 		r.move(pxPower, pxEnergy, 1, c.truth, 3600)
-		r.change(func() { r.motors[0].counts = c.counts })
+		r.change(func() { r.motors[0].counts, r.motors[0].total = c.counts, r.motors[0].total+3600*c.begun })
 		if got := watch(t, r, open(t, r), c.seconds, "energy_check"); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}

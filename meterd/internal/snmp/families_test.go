@@ -50,7 +50,8 @@ func TestFamilies(t *testing.T) {
 			"phase-1/power": "500 W rack", "phase-1/energy": "1000 Wh rack",
 			"phase-2/power": "600 W rack", "phase-2/energy": "2000 Wh rack",
 			"phase-3/power": "700 W rack", "phase-3/energy": "3000 Wh rack",
-			"bank-4/power": "500 W component", "bank-5/power": "600 W component", "bank-6/power": "700 W component"}},
+			"bank-4/power": "500 W component", "bank-5/power": "600 W component", "bank-6/power": "700 W component",
+			"outlet-2/power": "40 W component", "outlet-10/power": "50 W component", "outlet-11/power": "60 W component"}},
 		{"apc-legacy", "apc-legacy", "ZA0000000001", map[string]string{"unit/power": "2875 W rack"}},
 		{"apc-chain", "apc-rpdu2", "5A0000000001", map[string]string{
 			"unit-1/power": "1000 W rack", "unit-1/energy": "100000 Wh rack",
@@ -131,6 +132,35 @@ func TestUnknownRowsAreNamed(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"snmp/pdu-a/phase-1/power", "snmp/pdu-a/phase-1/energy"}, whole); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Rows come in the order of their numbers.
+func TestOrderOfRows(t *testing.T) {
+	s := open(t, serve(t, read(t, "testdata/cyberpower-banks.snmprec")))
+	var got []string
+	for _, m := range s.Meters() {
+		if strings.Contains(m.ID, "outlet") {
+			got = append(got, m.ID)
+		}
+	}
+	want := []string{"snmp/pdu-a/outlet-2/power", "snmp/pdu-a/outlet-10/power", "snmp/pdu-a/outlet-11/power"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A device that says that a value is none is believed, whatever the value.
+func TestValueThatIsNotAvailable(t *testing.T) {
+	r := serve(t, read(t, "testdata/gude.snmprec"))
+	s := open(t, r)
+	if got := statuses(step(t, r, s)); !slices.Equal(got, []string{"ok", "ok"}) {
+		t.Fatalf("at first: %q", got)
+	}
+	r.set(t, "1.3.6.1.4.1.28507.85.1.5.1.2.1.2.1|2|0")
+	samples := step(t, r, s)
+	if got := statuses(samples); !slices.Equal(got, []string{"unsupported", "unsupported"}) || samples[0].Raw != 0 {
+		t.Errorf("not available: %q, %d", got, samples[0].Raw)
 	}
 }
 

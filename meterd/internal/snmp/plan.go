@@ -33,8 +33,7 @@ type slot struct {
 // the device refuses.
 func arrange(points []*point, serialOID string, most int, refused map[string]clock.Stamp) plan {
 	var p plan
-	p.open(serialOID)
-	size := aroundBytes
+	size := p.open(serialOID)
 	for _, x := range points {
 		if left(refused, x.oid) {
 			p.slots = append(p.slots, slot{part: -1})
@@ -56,8 +55,7 @@ func arrange(points []*point, serialOID string, most int, refused map[string]clo
 		}
 		last := len(p.parts) - 1
 		if n := len(p.parts[last]); n >= fewestInOneAsked && (n+len(asked) > most || size+more > mostAnswerBytes) {
-			p.open("")
-			last, size = last+1, aroundBytes
+			last, size = last+1, p.open("")
 		}
 		p.slots = append(p.slots, p.place(last, x, asked))
 		size += more
@@ -65,13 +63,14 @@ func arrange(points []*point, serialOID string, most int, refused map[string]clo
 	return p
 }
 
-// open begins another request.
-func (p *plan) open(serialOID string) {
-	part := []string{sysUpTime}
+// open begins another request, and returns how long its answer is so far.
+func (p *plan) open(serialOID string) int {
+	part, size := []string{sysUpTime}, aroundBytes+encodedBytes(sysUpTime)+valueBytes
 	if serialOID != "" {
-		part = append(part, serialOID)
+		part, size = append(part, serialOID), size+encodedBytes(serialOID)+textBytes
 	}
 	p.parts = append(p.parts, part)
+	return size
 }
 
 // place adds the OIDs of a point to a part. One that another point of the part has asked for already is not asked twice.

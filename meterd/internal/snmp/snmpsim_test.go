@@ -20,6 +20,7 @@ import (
 // The agent under these tests is snmpsim's: another implementation of SNMP than the one that asks.
 const (
 	simUser    = "meter"
+	simReader  = "reader" // without privacy
 	simAuthKey = "authpass123"
 	simPrivKey = "privpass123"
 )
@@ -58,7 +59,8 @@ func simulate(t *testing.T) string {
 	args = append(args, // in this order: the engine comes before its endpoint
 		"--v3-engine-id=80001f8880e9630000d61ff449", "--agent-udpv4-endpoint="+address,
 		"--v3-user="+simUser, "--v3-auth-key="+simAuthKey, "--v3-auth-proto=SHA256",
-		"--v3-priv-key="+simPrivKey, "--v3-priv-proto=AES")
+		"--v3-priv-key="+simPrivKey, "--v3-priv-proto=AES",
+		"--v3-user="+simReader, "--v3-auth-key="+simAuthKey, "--v3-auth-proto=SHA")
 	run(t, program, args)
 	waitFor(t, address, "apc_ap8853")
 	return address
@@ -146,6 +148,16 @@ func TestSnmpsim(t *testing.T) {
 			t.Errorf("got %v, want: measures no power", err)
 		}
 	})
+	t.Run("without privacy", func(t *testing.T) {
+		o := simOptions(address, "apc_ap8853")
+		o.User, o.AuthProtocol, o.PrivKey = simReader, "sha", ""
+		s, err := Open(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		checkGolden(t, s, golden[0].want)
+	})
 	t.Run("wrong keys", func(t *testing.T) { wrongKeys(t, address) })
 }
 
@@ -158,6 +170,7 @@ func wrongKeys(t *testing.T, address string) {
 	}{
 		{"authentication key", "does not accept the user, the authentication key", func(o *Options) { o.AuthKey = secret }},
 		{"privacy key", "", func(o *Options) { o.PrivKey = secret }},
+		{"level", "does not give the user this security level", func(o *Options) { o.PrivKey = "" }},
 		{"user", "", func(o *Options) { o.User = "stranger" }},
 	} {
 		o := simOptions(address, "apc_ap8853")
