@@ -45,7 +45,7 @@ type busConf struct {
 }
 
 type sources struct {
-	NVML      libraryConf   `yaml:"nvml"`
+	NVML      nvmlConf      `yaml:"nvml"`
 	AMDGPU    sourceConf    `yaml:"amdgpu"`
 	AMDSMI    libraryConf   `yaml:"amdsmi"`
 	RAPL      sourceConf    `yaml:"rapl"`
@@ -67,6 +67,12 @@ type libraryConf struct {
 	Library string     `yaml:"library"`
 }
 
+type nvmlConf struct {
+	Common  sourceConf `yaml:",inline"`
+	Library string     `yaml:"library"`
+	Ring    bool       `yaml:"ring"`
+}
+
 // defaults is the configuration of a host without a file. In the profile normal the intervals are those at which the sensors refresh.
 // Quiet is for scored runs: the energy comes from counters, which need no more than one or two readings a second.
 func defaults(p profile) config {
@@ -82,7 +88,7 @@ func defaults(p profile) config {
 			MaxBytes: 8 << 30, MaxAge: span(7 * 24 * time.Hour), Flush: span(time.Second),
 		},
 		Sources: sources{
-			NVML: libraryConf{Common: gpus}, AMDGPU: gpus, AMDSMI: libraryConf{Common: gpus}, RAPL: counters, Hwmon: counters,
+			NVML: nvmlConf{Common: gpus}, AMDGPU: gpus, AMDSMI: libraryConf{Common: gpus}, RAPL: counters, Hwmon: counters,
 			IPMI: ipmiConf{Common: remote, Device: "/dev/ipmi0"}, SNMP: snmpConf{Common: remote}, Redfish: redfishConf{Common: remote},
 			Simulated: simulatedConf{
 				Common: found, LowWatts: 400, HighWatts: 400, Cycle: span(10 * time.Second),

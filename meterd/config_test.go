@@ -39,7 +39,7 @@ sources:
 	}
 	want := defaults(normal)
 	want.Host, want.Bus.Listen, want.Bus.MaxBytes = "gpu-1", "[::1]:0", 500_000_000
-	want.Sources.NVML = libraryConf{sourceConf{on, span(time.Second)}, "/opt/libnvidia-ml.so.1"}
+	want.Sources.NVML = nvmlConf{Common: sourceConf{on, span(time.Second)}, Library: "/opt/libnvidia-ml.so.1"}
 	want.Sources.RAPL.Enabled = off
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -36,12 +36,16 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "meterd",
 		Short: "Measure the power of this host and publish it",
-		Long: `meterd samples the power meters of this host (NVIDIA GPUs, processor packages, hwmon
-sensors) and stores every raw reading on its own embedded bus, from which runner
-and meterd top read. It changes nothing on the machine that it measures.`,
+		Long: `meterd samples the power meters of this host and its rack (NVIDIA and AMD GPUs,
+processors, hwmon sensors, the BMC, rack PDUs, power shelves) and stores every raw
+reading on its own embedded bus, from which runner and meterd top read. It changes
+nothing on the machines that it measures.`,
 		Example: `  meterd probe                 what can be metered here, and what is missing
   meterd run                   measure until stopped
-  meterd top                   watch it`,
+  meterd top                   watch it
+  meterd topology check FILE   find what is counted twice or not at all
+  meterd characterise          measure a sensor against a better meter
+  meterd selftest              measure what metering costs`,
 		Version:       version,
 		SilenceErrors: true, // fault.Report prints them
 		SilenceUsage:  true,
@@ -51,7 +55,7 @@ and meterd top read. It changes nothing on the machine that it measures.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fault.Hint(fault.Misuse(err), "see %s --help", c.CommandPath())
 	})
-	root.AddCommand(runCommand(), probeCommand(), topCommand(), configCommand(), topologyCommand(), selftestCommand(), versionCommand())
+	root.AddCommand(runCommand(), probeCommand(), topCommand(), configCommand(), topologyCommand(), characteriseCommand(), selftestCommand(), versionCommand())
 	return root
 }
 

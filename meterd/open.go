@@ -57,7 +57,7 @@ func local(c config, now func() clock.Stamp) []kind {
 			name: "nvml", conf: c.Sources.NVML.Common,
 			access: "give this user read and write access to /dev/nvidiactl and /dev/nvidia0, /dev/nvidia1, ...",
 			open: func(ctx context.Context) (sampler.Source, error) {
-				return nvml.Open(ctx, nvml.Options{Library: c.Sources.NVML.Library, Now: now})
+				return nvml.Open(ctx, nvml.Options{Library: c.Sources.NVML.Library, Ring: c.Sources.NVML.Ring, Now: now})
 			},
 		},
 		{
@@ -83,7 +83,8 @@ func local(c config, now func() clock.Stamp) []kind {
 		{
 			name: "ipmi", conf: c.Sources.IPMI.Common, access: "let a group read and write " + c.Sources.IPMI.Device + " and join it, or run as root",
 			open: func(ctx context.Context) (sampler.Source, error) {
-				return ipmi.Open(ctx, ipmi.Options{Device: c.Sources.IPMI.Device, OnlyDCMI: c.Sources.IPMI.OnlyDCMI, Now: now})
+				host, _ := c.hostname() // without it the BMC is known by its own identity
+				return ipmi.Open(ctx, ipmi.Options{Name: host, Device: c.Sources.IPMI.Device, OnlyDCMI: c.Sources.IPMI.OnlyDCMI, Now: now})
 			},
 		},
 		{

@@ -41,12 +41,7 @@ it a short, fixed piece of that.`,
 		Example: `  meterd selftest -- ./decode-benchmark --tokens 2000
   meterd selftest --profile quiet -n 40 -- python3 matmul.py
   meterd selftest              what it costs work on the processors`,
-		Args: func(c *cobra.Command, args []string) error {
-			if dash := c.ArgsLenAtDash(); dash > 0 || dash < 0 && len(args) > 0 {
-				return fault.Hint(fault.Misuse(fmt.Errorf("%q is not a flag", args[0])), "put -- in front of the command: meterd selftest -- %s", args[0])
-			}
-			return nil
-		},
+		Args: dashedCommand("meterd selftest"),
 		RunE: func(c *cobra.Command, args []string) error {
 			conf, err := f.load()
 			if err != nil {

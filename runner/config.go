@@ -66,10 +66,11 @@ type timeoutConfig struct {
 }
 
 type powerConfig struct {
-	Bus     string        `yaml:"bus"`
-	Scopes  []power.Scope `yaml:"scopes"`
-	Devices []string      `yaml:"devices"`
-	Idle    time.Duration `yaml:"idle"`
+	Bus      string        `yaml:"bus"`
+	Scopes   []power.Scope `yaml:"scopes"`
+	Devices  []string      `yaml:"devices"`
+	Topology string        `yaml:"topology"`
+	Idle     time.Duration `yaml:"idle"`
 }
 
 type systemConfig struct {
@@ -141,6 +142,9 @@ func (c config) check() error {
 		if !s.Headline() {
 			bad("power.scopes: %q is not one of accelerator, module, node, rack", s)
 		}
+	}
+	if c.Power.Topology != "" && len(c.Power.Devices) > 0 {
+		bad("power.devices and power.topology both say which devices must be present")
 	}
 	if c.MaxAgents < 0 {
 		bad("max_agents is %d, want 0 or more", c.MaxAgents)

@@ -79,6 +79,7 @@ and keeps what was measured. A search with a published profile takes hours; --qu
 	f.Uint64Var(&flags.Seed, "seed", flags.Seed, "seed of assignment, start turns and tool times")
 	f.IntVar(&flags.MaxAgents, "max-agents", 0, "stop the search there (default: the profile's limit)")
 	f.StringVar(&flags.Power.Bus, "bus", flags.Power.Bus, "meterd's NATS URL, auto, or none")
+	f.StringVar(&flags.Power.Topology, "topology", "", "file that says what feeds what and which devices must be present")
 	f.DurationVar(&flags.Power.Idle, "idle", flags.Power.Idle, "how long to measure idle power before and after")
 	f.IntVar(&flags.System.Accelerators, "accelerators", 0, "accelerators in the deployment")
 	f.IntVar(&flags.System.Systems, "systems", 0, "systems in the deployment")
@@ -104,6 +105,7 @@ func mergeConfig(cmd *cobra.Command, file string, flags config) (config, error) 
 		"tool-time": func() { c.ToolTime.Mode = flags.ToolTime.Mode }, "tool-scale": func() { c.ToolTime.Scale = flags.ToolTime.Scale },
 		"salt": func() { c.Salt = flags.Salt }, "seed": func() { c.Seed = flags.Seed },
 		"max-agents": func() { c.MaxAgents = flags.MaxAgents }, "bus": func() { c.Power.Bus = flags.Power.Bus },
+		"topology":     func() { c.Power.Topology = flags.Power.Topology },
 		"idle":         func() { c.Power.Idle = flags.Power.Idle },
 		"accelerators": func() { c.System.Accelerators = flags.System.Accelerators },
 		"systems":      func() { c.System.Systems = flags.System.Systems },
@@ -119,6 +121,10 @@ func mergeConfig(cmd *cobra.Command, file string, flags config) (config, error) 
 func runSearch(ctx context.Context, c config, out string, stdout, stderr io.Writer) error {
 	clk := clock.New()
 	tiers, tiersSum, profile, err := rules(c)
+	if err != nil {
+		return err
+	}
+	layout, err := c.readLayout()
 	if err != nil {
 		return err
 	}
@@ -143,7 +149,7 @@ func runSearch(ctx context.Context, c config, out string, stdout, stderr io.Writ
 	if conn != nil {
 		exp.Power.Bus = bus.Redact(busURL(c.Power.Bus))
 	}
-	run := &session{exp: exp, clk: clk, load: l, conn: conn, plan: l.plan(c, exp.ID, profile), config: c}
+	run := &session{exp: exp, clk: clk, load: l, conn: conn, plan: l.plan(c, exp.ID, profile), config: c, layout: layout}
 	err = run.search(ctx, out, stderr)
 	if run.dir == nil {
 		return err
@@ -163,6 +169,7 @@ type session struct {
 	conn   *bus.Conn // nil: no power
 	plan   agent.Plan
 	config config
+	layout *layout // nil: none was named
 	dir    *rundir.Dir
 }
 
@@ -176,7 +183,7 @@ func (r *session) search(ctx context.Context, out string, stderr io.Writer) (err
 		return fault.Hint(fault.Misuse(err), "choose another directory with -o")
 	}
 	r.dir = dir
-	if err := errors.Join(r.saveConfig(), r.saveAssignment()); err != nil {
+	if err := errors.Join(r.saveConfig(), r.saveAssignment(), r.saveLayout()); err != nil {
 		return err
 	}
 	s := &search.Search{
@@ -215,10 +222,18 @@ func (r *session) expect(ctx context.Context, s *search.Search) error {
 	devices := s.Power.Devices(r.exp.Power.Scopes)
 	if len(r.exp.Power.Expected) == 0 {
 		r.exp.Power.Expected = devices
-		s.Experiment.Power.Expected = devices
 	}
+	var notes []string
+	if r.layout != nil {
+		var err error
+		if r.exp.Power.Expected, notes, err = r.layout.expected(s.Power.Batches(), r.exp.Power.Scopes); err != nil {
+			return err
+		}
+	}
+	s.Experiment.Power.Expected = r.exp.Power.Expected
 	return r.dir.Update(func(m *rundir.Manifest) {
 		m.Experiment = r.exp
+		m.Notes = append(m.Notes, notes...)
 		if len(devices) == 0 {
 			m.Notes = append(m.Notes, "the bus answers but no meter of a headline scope has published: agents per megawatt cannot be given")
 		}

@@ -23,6 +23,8 @@ var forbidden = []struct{ dir, match, reason string }{
 	{"shared/power", `\.|^agentwatt/shared/(bus|wire|fault)`, "power is pure: standard library and stamps only"},
 	{"shared/power", pure, "power is pure"},
 	{"shared/wire", `^(net|os|log)($|/)`, "an encoding has no effects"},
+	{"shared/topology", pure, "a check of a topology is a function of the file and of what is metered"},
+	{"shared/topology", `^agentwatt/shared/(bus|wire)`, "topology is handed meters; it does not fetch them"},
 	{"runner/internal/bench", pure, "bench is pure: report and verify must get the same result from the same files"},
 	{"runner/internal/bench", `^agentwatt/(shared/(bus|wire)|runner)`, "bench is the core that others use"},
 	{"runner/internal/agent", `internal/endpoint`, "agent and endpoint are siblings; main joins them"},
@@ -45,7 +47,7 @@ var only = []struct{ match, dir string }{
 }
 
 // pureDirs may not start goroutines or read the clock.
-var pureDirs = []string{"shared/power", "shared/wire", "runner/internal/bench"}
+var pureDirs = []string{"shared/power", "shared/topology", "shared/wire", "runner/internal/bench"}
 
 type source struct {
 	path string // slash-separated, from the repository's root

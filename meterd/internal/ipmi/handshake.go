@@ -9,11 +9,13 @@ import (
 	"github.com/bougou/go-ipmi/pkg/protocol"
 	"github.com/bougou/go-ipmi/pkg/rmcpplus"
 	"github.com/bougou/go-ipmi/pkg/types"
+
+	"agentwatt/meterd/internal/sampler"
 )
 
 // ErrRefused is wrapped by errors of a BMC that refuses the user, the password or the privilege. It must not be
 // tried again and again: BMCs lock accounts.
-var ErrRefused = errors.New("the BMC refuses the user, the password or the privilege")
+var ErrRefused = fmt.Errorf("the BMC refuses the user, the password or the privilege: %w", sampler.ErrRefused)
 
 // errSuite is a BMC's refusal of a cipher suite.
 var errSuite = errors.New("the BMC refuses the cipher suite")

@@ -3,6 +3,7 @@ package sampler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -178,11 +179,17 @@ func TestTheSamplerSaysWhatWatchingCosts(t *testing.T) {
 // away is a device that can be opened only at times.
 type away struct {
 	here, gone bool
+	refuses    bool
+	tried      int
 	opened     int
 	fake
 }
 
 func (a *away) open(context.Context) (Source, error) {
+	a.tried++
+	if a.refuses {
+		return nil, fmt.Errorf("log in: %w", ErrRefused)
+	}
 	if !a.here {
 		return nil, errors.New("no answer")
 	}
@@ -196,6 +203,23 @@ func (a *away) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, er
 		return dst, ErrGone
 	}
 	return a.fake.Read(ctx, dst)
+}
+
+// A wrong password must not lock the account.
+func TestKeepDoesNotHammerWhoRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dev := &away{fake: *newFake(0), refuses: true}
+		src := Keep("bmc", time.Second, stampNow, slog.New(slog.DiscardHandler), dev.open)
+		for range 3600 {
+			if _, err := src.Read(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if dev.tried != 4 { // at 0, 5, 15 and 35 minutes
+			t.Errorf("tried %d times in an hour, want 4", dev.tried)
+		}
+	})
 }
 
 func TestKeepOpensWhatWasAway(t *testing.T) {

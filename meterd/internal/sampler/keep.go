@@ -13,7 +13,7 @@ import (
 
 // Keep returns a source that opens another one when it can, and opens it anew when it is gone: for what can be away when
 // meterd starts, such as a rack PDU or a BMC. It has no meters until it is open. open gets at most limit, and is tried again
-// after pauses from a second to a minute. The log says once why it is away.
+// after pauses from a second to a minute, and where it was refused (ErrRefused) from five minutes to an hour. The log says once why it is away.
 // While a source is away that was there before, each of its meters is lost.
 func Keep(name string, limit time.Duration, now func() clock.Stamp, log *slog.Logger, open func(context.Context) (Source, error)) Source {
 	k := &kept{name: name, limit: limit, now: now, log: log, open: open, pause: firstOpen}
@@ -22,8 +22,10 @@ func Keep(name string, limit time.Duration, now func() clock.Stamp, log *slog.Lo
 }
 
 const (
-	firstOpen = time.Second
-	lastOpen  = time.Minute
+	firstOpen    = time.Second
+	lastOpen     = time.Minute
+	firstRefused = 5 * time.Minute
+	lastRefused  = time.Hour
 )
 
 type kept struct {
@@ -84,8 +86,12 @@ func (k *kept) try(ctx context.Context) error {
 	defer cancel()
 	source, err := k.open(limited)
 	if err != nil {
+		most := lastOpen
+		if errors.Is(err, ErrRefused) {
+			k.pause, most = max(k.pause, firstRefused), lastRefused
+		}
 		k.again = time.Now().Add(k.pause)
-		k.pause = min(2*k.pause, lastOpen)
+		k.pause = min(2*k.pause, most)
 		if !k.away && ctx.Err() == nil {
 			k.away = true
 			k.log.Warn("source is away", "source", k.name, "err", err)

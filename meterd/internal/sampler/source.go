@@ -35,5 +35,8 @@ type Noter interface {
 // ErrUnavailable is wrapped by every Open of a source whose hardware, driver or permission is missing on this host.
 var ErrUnavailable = errors.New("not available")
 
+// ErrRefused is wrapped by an Open whose user, password or key was refused: asking again soon may lock the account.
+var ErrRefused = errors.New("not to be asked again soon")
+
 // ErrGone is wrapped by Read when the source will never work again in this process; the sampler then stops it.
 var ErrGone = errors.New("gone")
