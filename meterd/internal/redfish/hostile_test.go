@@ -155,6 +155,22 @@ func TestOtherHosts(t *testing.T) {
 	}
 }
 
+func TestOwn(t *testing.T) {
+	_, base, err := Options{URL: "https://bmc:8443/redfish/v1"}.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &client{base: base}
+	for uri, want := range map[string]error{
+		"/redfish/v1": nil, "https://bmc:8443/x": nil, "//bmc:8443/x": nil,
+		"http://bmc:8443/x": errForeign, "https://bmc/x": errForeign, "https://u@bmc:8443/x": errForeign, "//evil/x": errForeign, ":": errForeign,
+	} {
+		if _, err := c.request(uri, ""); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", uri, err, want)
+		}
+	}
+}
+
 // Only a certificate that is signed, pinned or waved through is believed.
 func TestCertificates(t *testing.T) {
 	d := guarded(t)

@@ -172,12 +172,20 @@ func TestDeviceTime(t *testing.T) {
 
 // A ReadingTime that moves faster than the sensor looks, while the value stands still, is the time of the request.
 func TestAReadingTimeThatIsTheRequest(t *testing.T) {
-	for refresh, want := range map[time.Duration]int{0: 3, 3 * time.Second: 0} { // power of PDU, shelf and host
+	for _, c := range []struct {
+		refresh time.Duration
+		says    string
+		want    int
+	}{
+		{0, "PT3S", 3}, // power of PDU, shelf and host
+		{3 * time.Second, "PT3S", 0},
+		{time.Second, "PT1S", 0}, // a constant load, read as often as it is refreshed
+	} {
 		d := ocp(t)
-		d.refresh = refresh
+		d.refresh = c.refresh
 		for uri, doc := range d.docs {
 			if strings.Contains(uri, "/Sensors/") {
-				doc["SensingInterval"] = "PT3S"
+				doc["SensingInterval"] = c.says
 			}
 		}
 		s := d.open(t)
@@ -185,8 +193,8 @@ func TestAReadingTimeThatIsTheRequest(t *testing.T) {
 			d.advance(time.Second)
 			read(t, s)
 		}
-		if got := notes(s, "power_reading_time"); len(got) != want {
-			t.Errorf("a refresh of %v: %q, want %d", refresh, got, want)
+		if got := notes(s, "power_reading_time"); len(got) != c.want {
+			t.Errorf("%+v: %q", c, got)
 		}
 	}
 }

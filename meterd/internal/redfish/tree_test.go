@@ -121,6 +121,16 @@ func TestTotals(t *testing.T) {
 			[]string{"Chassis/Enclosure/power node"},
 		},
 		{
+			"a chassis that holds no computer beside one that does",
+			[]string{
+				`/Chassis/A {"EnvironmentMetrics": "->/Chassis/A/E"}`,
+				`/Chassis/A/E {"PowerWatts": {"Reading": 300}}`,
+				`/Chassis/Host {"EnvironmentMetrics": "->/Chassis/Host/E", "Links": {"ComputerSystems": ["->/Systems/1"]}}`,
+				`/Chassis/Host/E {"PowerWatts": {"Reading": 500}}`,
+			},
+			[]string{"Chassis/Host/power node"},
+		},
+		{
 			"two chassis that hold the same computer",
 			[]string{
 				`/Chassis/A {"EnvironmentMetrics": "->/Chassis/A/E", "Links": {"ComputerSystems": ["->/Systems/1"]}}`,
