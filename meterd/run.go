@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
@@ -17,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"agentwatt/meterd/internal/sampler"
-	"agentwatt/shared/bus"
 	"agentwatt/shared/clock"
 	"agentwatt/shared/fault"
 )
@@ -89,22 +87,17 @@ func serve(ctx context.Context, conf config, log *slog.Logger) (err error) {
 	for _, m := range missing {
 		m.log(log)
 	}
-	server, err := serveBus(ctx, conf.Bus, log)
+	store, err := openStore(ctx, conf.Bus, log)
 	if err != nil {
 		return err
 	}
-	defer server.Close()
-	publisher, err := server.Publisher()
-	if err != nil {
-		return fmt.Errorf("open the bus for writing: %w", err)
-	}
-	defer publisher.Close()
+	defer store.close()
 	run, kernel := rand.Text(), kernelState(now, log)
 	samplers := make([]*sampler.Sampler, len(found))
 	for i, o := range found {
 		calibrated := newCalibrated(records, log)
 		samplers[i] = &sampler.Sampler{
-			Name: o.name, Source: o.source, Bus: publisher, Interval: o.interval, Flush: time.Duration(conf.Bus.Flush),
+			Name: o.name, Source: o.source, Bus: store.publisher, Interval: o.interval, Flush: time.Duration(conf.Bus.Flush),
 			Host: host, Boot: boot, RunID: run, Now: now.Now, Kernel: kernel,
 			Refine: calibrated.refine, Heard: calibrated.hear, Log: log,
 		}
@@ -114,7 +107,7 @@ func serve(ctx context.Context, conf config, log *slog.Logger) (err error) {
 	}
 	samplers[0].Usage = cpuTime
 	makeRoom(found)
-	announce(log, server.URL(), found)
+	announce(log, store.server.URL(), found)
 	return sample(ctx, samplers, log)
 }
 
@@ -129,20 +122,6 @@ func makeRoom(found []opened) {
 	if runtime.GOMAXPROCS(0) <= kept {
 		runtime.GOMAXPROCS(kept + 1)
 	}
-}
-
-// serveBus starts the embedded bus. It outlives ctx, so that the last batches find it.
-func serveBus(ctx context.Context, conf busConf, log *slog.Logger) (*bus.Server, error) {
-	server, err := bus.Serve(context.WithoutCancel(ctx), bus.ServerOptions{
-		Listen: conf.Listen, Dir: conf.Dir, MaxBytes: int64(conf.MaxBytes), MaxAge: time.Duration(conf.MaxAge), Log: log,
-	})
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, fault.Hint(err, "give meterd a directory that it may write to: --dir, or bus.dir in its configuration")
-	}
-	if err != nil {
-		return nil, fault.Hint(err, "if another meterd runs here, stop it, or give this one a --listen and a --dir of its own")
-	}
-	return server, nil
 }
 
 // sample runs all samplers until ctx ends, or until every source is gone, which is an error.

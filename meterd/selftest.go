@@ -21,7 +21,6 @@ import (
 
 	"agentwatt/meterd/internal/observer"
 	"agentwatt/meterd/internal/sampler"
-	"agentwatt/shared/bus"
 	"agentwatt/shared/clock"
 	"agentwatt/shared/fault"
 )
@@ -97,18 +96,13 @@ func (t *selftest) run(ctx context.Context, conf config, out io.Writer) (err err
 	if len(found) == 0 {
 		return noSource(missing)
 	}
-	server, err := serveBus(ctx, conf.Bus, quiet)
+	store, err := openStore(ctx, conf.Bus, quiet)
 	if err != nil {
 		return err
 	}
-	defer server.Close()
-	publisher, err := server.Publisher()
-	if err != nil {
-		return fmt.Errorf("open the bus for writing: %w", err)
-	}
-	defer publisher.Close()
+	defer store.close()
 	makeRoom(found)
-	sampling := func() func() { return t.sample(ctx, conf, found, publisher, now, quiet) }
+	sampling := func() func() { return t.sample(ctx, conf, found, store, now, quiet) }
 	pairs, err := observer.Measure(ctx, t.pairs, t.work(), sampling)
 	if err != nil {
 		return err
@@ -121,13 +115,13 @@ func (t *selftest) run(ctx context.Context, conf config, out io.Writer) (err err
 }
 
 // sample reads every source as meterd run does, until the function that it returns is called.
-func (t *selftest) sample(ctx context.Context, conf config, found []opened, bus *bus.Publisher, now *clock.Clock, log *slog.Logger) func() {
+func (t *selftest) sample(ctx context.Context, conf config, found []opened, store store, now *clock.Clock, log *slog.Logger) func() {
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	var samplers []*sampler.Sampler
 	for _, o := range found {
 		s := &sampler.Sampler{
-			Name: o.name, Source: o.source, Bus: bus, Interval: o.interval, Flush: time.Duration(conf.Bus.Flush),
+			Name: o.name, Source: o.source, Bus: store.publisher, Interval: o.interval, Flush: time.Duration(conf.Bus.Flush),
 			Host: "selftest", RunID: fmt.Sprint(time.Now().UnixNano()), Now: now.Now, Log: log,
 		}
 		samplers = append(samplers, s)
