@@ -1,6 +1,7 @@
 package redfish
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -117,16 +118,16 @@ type metricValue struct {
 
 // arrived is one value of a report.
 type arrived struct {
-	target
+	meter  int
 	raw    int64
-	device clock.Stamp
+	device clock.Stamp // 0: not told
 }
 
+// oldest is how far back a report is believed to go. A time further back than that is of a clock that was set.
+const oldest = time.Hour
+
 // take keeps the values of a metric report that came between before and after; history says whether older values in it
-// count. Foreign bytes that are no report are none.
-//
-// The newest value of a meter gets the time of its arrival, like one that was polled. An older one in the same report is
-// put before it by the difference of the device's own times, which is known to their resolution.
+// count at the first look. Foreign bytes that are no report are none.
 func (p *push) take(body []byte, before, after clock.Stamp, history bool) {
 	var r report
 	if unmarshal(body, &r) != nil || len(r.MetricValues) == 0 {
@@ -135,21 +136,38 @@ func (p *push) take(body []byte, before, after clock.Stamp, history bool) {
 	at, within := sampler.Stamp(before, after)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := p.fresh(r.MetricValues)
-	for i, v := range list {
-		last := i
-		for last+1 < len(list) && list[last+1].meter == v.meter {
-			last++
+	list := p.sorted(r.MetricValues)
+	for len(list) > 0 {
+		n := 1
+		for n < len(list) && list[n].meter == list[0].meter {
+			n++
 		}
+		p.keep(list[:n], at, within, history)
+		list = list[n:]
+	}
+}
+
+// keep keeps the values of one meter that were not seen before. The newest one gets the time of its arrival, like one that
+// was polled; an older one is put before it by the difference of the device's own times, which is known to their resolution.
+func (p *push) keep(list []arrived, at clock.Stamp, within time.Duration, history bool) {
+	last := list[len(list)-1]
+	seen, ok := p.newest[last.meter]
+	if last.device != 0 && last.device < seen.Add(-oldest) {
+		seen, ok = 0, false // the device's clock was set back
+	}
+	if last.device != 0 && last.device <= seen {
+		return
+	}
+	p.newest[last.meter] = last.device
+	step := resolution(list)
+	for _, v := range list {
 		x := power.Sample{Meter: v.meter, Time: at, Within: within, Device: v.device, Raw: v.raw}
-		if last != i {
-			if _, seen := p.newest[v.meter]; !seen && !history {
-				continue // how old they are is not known
+		if v != last {
+			age := last.device.Sub(v.device)
+			if v.device <= seen || v.device == 0 || age > oldest || !ok && !history {
+				continue
 			}
-			x.Time = at.Add(-list[last].device.Sub(v.device))
-			x.Within = within + resolution(list[i:last+1])
-		} else {
-			p.newest[v.meter] = v.device
+			x.Time, x.Within = at.Add(-age), within+step
 		}
 		if len(p.waiting) >= mostWaiting {
 			p.dropped++
@@ -159,9 +177,8 @@ func (p *push) take(body []byte, before, after clock.Stamp, history bool) {
 	}
 }
 
-// fresh picks out what belongs to a meter and was not seen before, by meter and time. Of values of one meter with one time
-// the last counts.
-func (p *push) fresh(values []metricValue) (list []arrived) {
+// sorted picks out what belongs to a meter, by meter and time. Of values of one meter with one time the last counts.
+func (p *push) sorted(values []metricValue) (list []arrived) {
 	for _, v := range values {
 		t, ok := p.names[string(v.MetricProperty)]
 		if !ok {
@@ -172,17 +189,11 @@ func (p *push) fresh(values []metricValue) (list []arrived) {
 			continue
 		}
 		device, _ := parseTime(string(v.Timestamp))
-		if device != 0 && device <= p.newest[t.meter] {
-			continue
-		}
-		list = append(list, arrived{t, raw, device})
+		list = append(list, arrived{t.meter, raw, device})
 	}
 	slices.Reverse(list)
 	slices.SortStableFunc(list, func(a, b arrived) int {
-		if a.meter != b.meter {
-			return a.meter - b.meter
-		}
-		return int(max(-1, min(1, a.device-b.device)))
+		return cmp.Or(cmp.Compare(a.meter, b.meter), cmp.Compare(a.device, b.device))
 	})
 	return slices.CompactFunc(list, func(a, b arrived) bool { return a.meter == b.meter && a.device == b.device })
 }
@@ -207,7 +218,7 @@ func (s *Source) pushed(dst []power.Sample) []power.Sample {
 	p := s.push
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	slices.SortStableFunc(p.waiting, func(a, b power.Sample) int { return int(max(-1, min(1, a.Time-b.Time))) })
+	slices.SortStableFunc(p.waiting, func(a, b power.Sample) int { return cmp.Compare(a.Time, b.Time) })
 	for _, x := range p.waiting {
 		if x.Time > s.latest[x.Meter] {
 			s.latest[x.Meter] = x.Time

@@ -19,7 +19,7 @@ import (
 
 // Bounds on a discovery.
 const (
-	discoverFor = 2 * time.Minute // a BMC takes 50 ms to 1 s per document
+	discoverFor = 5 * time.Minute // a BMC takes 50 ms to 1 s per document, and a PDU has a hundred
 	mostMembers = 512             // of one collection
 	mostPages   = 32              // of one collection
 	mostMeters  = 2048
