@@ -113,8 +113,8 @@ func (c *checks) gap() {
 	}
 }
 
-// look runs the checks on the samples of one poll, and notes new verdicts.
-func (s *Source) look(samples []power.Sample, answers []answer) {
+// check runs the checks on the samples of one poll, and notes new verdicts.
+func (s *Source) check(samples []power.Sample, answers []answer) {
 	for i := range s.checks.pairs {
 		p := &s.checks.pairs[i]
 		watts, energy := samples[p.power], samples[p.energy]
@@ -122,10 +122,10 @@ func (s *Source) look(samples []power.Sample, answers []answer) {
 			p.restart()
 			continue
 		}
-		s.lookPair(p, watts, energy)
+		s.checkPair(p, watts, energy)
 	}
 	for i := range s.checks.sums {
-		s.lookSum(&s.checks.sums[i], samples)
+		s.checkSum(&s.checks.sums[i], samples)
 	}
 	for i := range s.checks.apparent {
 		a := &s.checks.apparent[i]
@@ -139,7 +139,7 @@ func (s *Source) look(samples []power.Sample, answers []answer) {
 	}
 }
 
-func (s *Source) lookSum(u *sum, samples []power.Sample) {
+func (s *Source) checkSum(u *sum, samples []power.Sample) {
 	var total, slop [2]float64
 	for k, list := range [][]int{u.whole, u.phases} {
 		for _, m := range list {

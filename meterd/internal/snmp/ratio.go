@@ -39,8 +39,8 @@ const (
 // restart forgets the stretch in progress.
 func (p *pair) restart() { p.time, p.changes, p.held, p.moved = 0, false, 0, 0 }
 
-// lookPair takes the samples of one poll.
-func (s *Source) lookPair(p *pair, watts, energy power.Sample) {
+// checkPair takes the samples of one poll.
+func (s *Source) checkPair(p *pair, watts, energy power.Sample) {
 	w, e := s.points[p.power], s.points[p.energy]
 	now := power.Power(w.worth(watts.Raw))
 	if !p.windows && now > 0 {

@@ -37,7 +37,7 @@ func (s *search) begin(o Options, profiles []*Profile) {
 	result := make(chan outcome, 1)
 	s.result = result
 	go func() {
-		l, c, err := look(ctx, o, profiles)
+		l, c, err := explore(ctx, o, profiles)
 		if c != nil {
 			err = errors.Join(err, c.close())
 		}

@@ -27,7 +27,7 @@ const (
 
 // simulate starts snmpsimd over all recorded walks and returns its address. The file pdu.snmprec answers to the community
 // pdu, or in version 3 to the context pdu.
-func simulate(t *testing.T) string {
+func simulate(t testing.TB) string {
 	t.Helper()
 	program := sourcetest.Tool(t, "snmpsimd")
 	files, err := filepath.Glob(sourcetest.Data(t, "../../..", "pdu") + "/*.snmprec")
@@ -66,7 +66,7 @@ func simulate(t *testing.T) string {
 	return address
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -77,7 +77,7 @@ func freeAddress(t *testing.T) string {
 }
 
 // run starts a program that the end of the test stops. It dies with the test in any case.
-func run(t *testing.T, program string, args []string) {
+func run(t testing.TB, program string, args []string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -96,7 +96,7 @@ func run(t *testing.T, program string, args []string) {
 }
 
 // waitFor returns when the agent answers.
-func waitFor(t *testing.T, address, community string) {
+func waitFor(t testing.TB, address, community string) {
 	t.Helper()
 	o, err := Options{Address: address, Community: community, Timeout: 500 * time.Millisecond}.settled()
 	if err != nil {

@@ -51,7 +51,7 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, c, err := look(ctx, o, profiles)
+	l, c, err := explore(ctx, o, profiles)
 	if err != nil {
 		return nil, fmt.Errorf("PDU %s: %w", o.Name, err)
 	}
@@ -60,23 +60,23 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 	return s, nil
 }
 
-// look connects to the device and finds out all about it.
-func look(ctx context.Context, o Options, profiles []*Profile) (layout, *client, error) {
+// explore connects to the device and finds out all about it.
+func explore(ctx context.Context, o Options, profiles []*Profile) (layout, *client, error) {
 	ctx, stop := context.WithTimeout(ctx, discoveryTime)
 	defer stop()
 	c, err := connect(ctx, o)
 	if err != nil {
 		return layout{}, nil, unavailable(err)
 	}
-	l, err := c.look(ctx, o, profiles)
+	l, err := c.explore(ctx, o, profiles)
 	if err != nil {
 		return layout{}, nil, errors.Join(err, c.close())
 	}
 	return l, c, nil
 }
 
-// look tries the profiles that fit until one finds power or energy.
-func (c *client) look(ctx context.Context, o Options, profiles []*Profile) (layout, error) {
+// explore tries the profiles that fit until one finds power or energy.
+func (c *client) explore(ctx context.Context, o Options, profiles []*Profile) (layout, error) {
 	id, fits, err := c.identify(ctx, profiles, Builtin())
 	if err != nil {
 		return layout{}, err
@@ -160,14 +160,15 @@ func (s *Source) Read(ctx context.Context, dst []power.Sample) ([]power.Sample, 
 	limited, stop := context.WithTimeout(ctx, s.options.Timeout)
 	defer stop()
 	before := s.options.Now()
-	if err := s.reconnect(limited); err != nil {
-		return s.unanswered(dst, before), nil
+	var answers []answer
+	err := s.reconnect(limited)
+	if err == nil {
+		answers, err = s.poll(limited)
 	}
-	answers, err := s.poll(limited)
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return dst, ctx.Err()
-	case err != nil && len(answers) == 1:
+	case err != nil && len(answers) < 2: // not even the first request was answered
 		return s.unanswered(dst, before), nil
 	}
 	for len(answers) < len(s.plan.parts) { // the answers stopped half way
@@ -230,7 +231,7 @@ func (s *Source) take(dst []power.Sample, answers []answer) []power.Sample {
 	for i := range s.Meters() {
 		dst = append(dst, s.points[i].sample(i, s.plan.slots[i], answers))
 	}
-	s.look(dst[from:], answers)
+	s.check(dst[from:], answers)
 	return dst
 }
 
