@@ -10,6 +10,7 @@ import (
 
 // Each source of uncertainty is in the result: what is made worse makes U larger, by as much as it must.
 func TestEachSourceOfUncertaintyCounts(t *testing.T) {
+	t.Parallel()
 	g := gpu()
 	g.refAccuracy = 0.001
 	measure := func(change func(*Reference)) Result {
@@ -41,8 +42,11 @@ func TestEachSourceOfUncertaintyCounts(t *testing.T) {
 
 // The rounding of a constant load is the same in every plateau: many of them do not average it out.
 func TestRoundingDoesNotAverageOut(t *testing.T) {
-	const cases = 12
-	miss := 0
+	t.Parallel()
+	cases, miss := 12, 0
+	if raced {
+		cases = 2
+	}
 	for seed := range uint64(cases) {
 		g := gpu()
 		g.wobble, g.noise, g.quantum, g.refAccuracy = 0, 0, 20_000, 1e-6
@@ -67,6 +71,7 @@ func TestRoundingDoesNotAverageOut(t *testing.T) {
 
 // A load that starts late by chance makes the delay against its switching uncertain by what the cycles show.
 func TestARestlessLoadShowsInTheDelay(t *testing.T) {
+	t.Parallel()
 	g := gpu()
 	g.rise = 0
 	sensor, _, marks := g.record(9)
@@ -99,6 +104,7 @@ func TestRatio(t *testing.T) {
 
 // A wrap of the counter during the recording changes nothing.
 func TestACounterThatWraps(t *testing.T) {
+	t.Parallel()
 	g := gpu()
 	g.counter, g.delay, g.offset = true, 0.03, 0
 	sensor, ref, marks := g.record(1)

@@ -77,7 +77,7 @@ func (f *fit) weigh(p place) float64 {
 	h := max(f.blur, 1e-4)
 	w := max(p.w, 1e-6)
 	var at [4]cursor
-	sum := 0.0
+	sum, product := 0.0, 1.0
 	for i, q := range f.points {
 		t := q.at - p.c
 		var slope float64
@@ -89,9 +89,11 @@ func (f *fit) weigh(p place) float64 {
 		}
 		v := f.sigma*f.sigma + square(f.scale*slope*f.blur)
 		f.weight[i] = 1 / v
-		sum += math.Log(v)
+		if product *= v; product < 1e-100 || product > 1e100 { // one logarithm for many values
+			sum, product = sum+math.Log(product), 1
+		}
 	}
-	return sum / float64(len(f.points))
+	return (sum + math.Log(product)) / float64(len(f.points))
 }
 
 // fitted is a straight line through the values over xs.

@@ -36,6 +36,7 @@ func TestMeasureRefuses(t *testing.T) {
 		}, timing: "do not follow the reference", gain: "no step: the reference shows 100 W idle and 100 W busy"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g := gpu()
 			g.rise = 0
 			if c.rig != nil {
@@ -65,6 +66,7 @@ func TestMeasureRefuses(t *testing.T) {
 }
 
 func TestMeasureFails(t *testing.T) {
+	t.Parallel()
 	for want, spoil := range map[string]func(*Trace, *[]Mark){
 		"fewer than two marks":       func(_ *Trace, m *[]Mark) { *m = nil },
 		"mark 3: not later":          func(_ *Trace, m *[]Mark) { (*m)[2].Busy = false },
@@ -83,6 +85,7 @@ func TestMeasureFails(t *testing.T) {
 
 // Without a reference the delay is that against the load's switching, and there is no gain.
 func TestWithoutAReference(t *testing.T) {
+	t.Parallel()
 	g := gpu()
 	g.rise = 0
 	sensor, _, marks := g.record(4)
@@ -103,6 +106,7 @@ func TestWithoutAReference(t *testing.T) {
 
 // A reference with a clock of its own is laid beside the schedule.
 func TestAlign(t *testing.T) {
+	t.Parallel()
 	g := gpu()
 	g.rise, g.refAhead = 0, -1234.567
 	sensor, ref, marks := g.record(2)
@@ -142,6 +146,7 @@ func TestAlign(t *testing.T) {
 
 // Of a mean, half of the window is not part of the meter's delay; and a meter can be the reference of another.
 func TestAMeterAsReference(t *testing.T) {
+	t.Parallel()
 	g := gpu()
 	sensor, _, marks := g.record(5)
 	better := g
@@ -163,6 +168,7 @@ func TestAMeterAsReference(t *testing.T) {
 
 // The same recording gives the same result, to the last digit.
 func TestMeasureIsDeterministic(t *testing.T) {
+	t.Parallel()
 	sensor, ref, marks := gpu().record(6)
 	a, _ := Measure(sensor, &ref, marks, Options{})
 	slices.Reverse(sensor.Samples)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package characterise
+
+const raced = false
