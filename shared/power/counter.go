@@ -45,22 +45,25 @@ func (m Meter) moved(from, to, most int64) (counts int64, what Code) {
 	return 0, Reset
 }
 
-// atMost returns how many counts power p makes in d µs, and one more for the count that was about to come.
+// Resolution returns by how many raw counts the value moves at least.
+func (m Meter) Resolution() int64 { return max(m.Step, 1) }
+
+// atMost returns how many counts power p makes in d µs, and one step more for what was about to come.
 func (s *Series) atMost(p Power, d int64) int64 {
 	energy := mulDiv(int64(p), d, second)
 	counts := mulDiv(energy, s.meter.Scale.Den, s.meter.Scale.Num)
-	return max(counts+1, counts)
+	return max(counts+s.meter.Resolution(), counts)
 }
 
 // pace returns the time between fresh values of a counter in µs. Where nobody knows it, and where the counter moves by one
-// count at a time because the count is coarse, the data says it: the median time between changes that had re-reads
+// step at a time because the count is coarse, the data says it: the median time between changes that had re-reads
 // between them. Changes without are as far apart as the reads and say nothing about the meter.
 func (s *Series) pace() int64 {
 	declared := int64(s.meter.Period / time.Microsecond)
 	known := declared > 0 || s.meter.PeriodFrom != Unknown
 	var between []int64
 	for k := 1; k < len(s.at); k++ {
-		if s.before[k] > s.at[k-1] && (!known || s.value[k]-s.value[k-1] == 1) {
+		if s.before[k] > s.at[k-1] && (!known || s.value[k]-s.value[k-1] == s.meter.Resolution()) {
 			between = append(between, s.at[k]-s.at[k-1])
 		}
 	}

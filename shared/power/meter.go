@@ -63,6 +63,7 @@ type Meter struct {
 	Scope     Scope         `json:"scope"`                 //
 	Quantity  Quantity      `json:"quantity"`              //
 	Scale     Scale         `json:"scale"`                 // of one raw count
+	Step      int64         `json:"step_counts,omitempty"` // raw counts by which the value moves at least, where that is more than one: its resolution; 0: one count
 	Wrap      int64         `json:"wrap_counts,omitempty"` // Counter: raw counts after which it starts again at 0; 0: never
 	Period    time.Duration `json:"period_nanos"`          // between fresh values; 0: every read is fresh, or not known (PeriodFrom Unknown)
 	Averaging time.Duration `json:"averaging_nanos"`       // Mean: the trailing window. Instant: the part of a Period that the sensor sees; 0: a point

@@ -54,6 +54,7 @@ const (
 	leastGap    = second / 2     // METHOD 6: a gap is more than max(3 periods, this)
 	mostShift   = 24 * time.Hour // bound on what a meter may declare as period, window or delay
 	unlimited   = math.MaxInt64
+	mostStep    = 1 << 60
 	manyPeriods = 60 // that many refreshes, and 10 s, without a change are suspicious
 	longSteady  = 10 * second
 )
@@ -109,6 +110,8 @@ func (m Meter) problem() string {
 		return "a mean without its window"
 	case m.GainPPM < 0 || m.GainPPM > 0 && (m.GainPPM < leastGain || m.GainPPM > mostGain):
 		return fmt.Sprintf("a gain of %d ppm is not that of a meter", m.GainPPM)
+	case m.Step < 0 || m.Step > mostStep:
+		return fmt.Sprintf("a step of %d counts is not usable", m.Step)
 	case m.Wrap < 0 || m.Limit < 0 || math.IsNaN(m.Accuracy) || math.IsInf(m.Accuracy, 0):
 		return "a negative wrap or limit, or an accuracy that is not a number"
 	}

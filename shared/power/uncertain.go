@@ -40,10 +40,10 @@ func (m Meter) gain() float64 {
 	return m.Accuracy / 2
 }
 
-// quantisation returns the uncertainty in µJ from the size q of one count: q/√12 at each edge for a counter, q/√6 for the
+// quantisation returns the uncertainty in µJ from the size q of one step: q/√12 at each edge for a counter, q/√6 for the
 // difference. For a power it is q/√12 the whole time: the rounding error of a constant load is constant.
 func (s *Series) quantisation(u Use) float64 {
-	q := float64(s.meter.Scale.Num) / float64(s.meter.Scale.Den)
+	q := float64(s.meter.Resolution()) * float64(s.meter.Scale.Num) / float64(s.meter.Scale.Den)
 	if s.meter.Quantity == Counter {
 		return q / math.Sqrt(6)
 	}

@@ -149,7 +149,8 @@ func appendKind(dst []byte, k *kind) []byte {
 	dst = appendUint(dst, kindAccuracyFrom, uint64(m.AccuracyFrom))
 	dst = appendInt(dst, kindGainPPM, m.GainPPM)
 	dst = appendText(dst, kindCalibration, m.Calibration)
-	return appendBool(dst, kindBuffered, m.Buffered)
+	dst = appendBool(dst, kindBuffered, m.Buffered)
+	return appendInt(dst, kindStep, m.Step)
 }
 
 func appendNote(dst []byte, n *power.Note) []byte {

@@ -175,6 +175,8 @@ func (k *kind) field(f field) (err error) {
 		m.Calibration, err = f.text("calibration")
 	case kindBuffered:
 		m.Buffered, err = f.bool()
+	case kindStep:
+		err = set(f, &m.Step)
 	}
 	return err
 }

@@ -157,7 +157,7 @@ func meterFrom(s reader, device string, k reader) power.Meter {
 		Model: k.text("model"), Simulated: k.get("simulated").Bool(),
 		PeriodFrom: power.Origin(k.enum("period_from")), AveragingFrom: power.Origin(k.enum("averaging_from")),
 		DelayFrom: power.Origin(k.enum("delay_from")), AccuracyFrom: power.Origin(k.enum("accuracy_from")),
-		GainPPM: k.int("gain_ppm"), Calibration: k.text("calibration"), Buffered: k.get("buffered").Bool(),
+		GainPPM: k.int("gain_ppm"), Calibration: k.text("calibration"), Buffered: k.get("buffered").Bool(), Step: k.int("step"),
 	}
 	*(*int64)(&m.Period), *(*int64)(&m.Averaging) = k.int("period_nanos"), k.int("averaging_nanos")
 	*(*int64)(&m.Delay) = k.int("delay_nanos")

@@ -76,6 +76,7 @@ const (
 	kindGainPPM       = 20
 	kindCalibration   = 21
 	kindBuffered      = 22
+	kindStep          = 23
 
 	seriesDevice     = 1
 	seriesKind       = 2

@@ -76,7 +76,7 @@ func oddities() *power.Batch {
 		Host: "hôst", Source: "x", Seq: math.MaxUint64, Missed: math.MaxUint64,
 		Meters: []power.Meter{
 			{ID: "without samples", Device: "d", Quantity: power.Held, Scale: power.Scale{Num: -1, Den: math.MinInt64}},
-			{ID: "a/d/b/d", Device: "d", Scope: "new-scope", Wrap: math.MaxInt64, Period: -1, Accuracy: -1, Simulated: true, Buffered: true, GainPPM: -7, Calibration: "réc"},
+			{ID: "a/d/b/d", Device: "d", Scope: "new-scope", Wrap: math.MaxInt64, Period: -1, Accuracy: -1, Simulated: true, Buffered: true, GainPPM: -7, Step: math.MinInt64, Calibration: "réc"},
 			{},
 			{ID: "no device", Quantity: power.Counter, AccuracyFrom: power.Measured},
 			{ID: strings.Repeat("long", 100) + "d", Device: "d"},

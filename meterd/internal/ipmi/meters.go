@@ -63,6 +63,9 @@ func plan(device string, id identity, dcmi bool, sensors []sensor) (meters []pow
 		m := power.Meter{ID: "ipmi/" + device + "/" + key, Device: of, Name: id.name(), Scope: scope,
 			Quantity: power.Held, Scale: scale}
 		registry.Find("ipmi", slug(id.maker()), field, "").Describe(&m)
+		if p.sensor != nil && p.sensor.line.mul > 1 {
+			m.Step = p.sensor.line.mul // one count of the BMC's own is so many of ours
+		}
 		if m.Accuracy < 0 {
 			m.Accuracy, m.AccuracyFrom = assumedAccuracy, power.Assumed
 		}

@@ -121,8 +121,11 @@ func certificate(err error) bool {
 
 // use takes over a layout: the first one, or what a search found. Meters that are the same stay the same slice.
 func (s *Source) use(l *layout) {
-	if old := s.layout.Load(); old != nil && slices.Equal(old.meters, l.meters) {
-		return
+	if old := s.layout.Load(); old != nil {
+		l.keepSteps(old.meters)
+		if slices.Equal(old.meters, l.meters) {
+			return
+		}
 	}
 	s.latest = make([]clock.Stamp, len(l.meters))
 	for _, n := range l.notes {
@@ -132,6 +135,15 @@ func (s *Source) use(l *layout) {
 	s.layout.Store(l)
 	if s.push != nil {
 		s.push.rename(l.pushed)
+	}
+}
+
+// keepSteps takes over what the readings have shown of the meters' resolution: a search does not look at readings.
+func (l *layout) keepSteps(known []power.Meter) {
+	for i := range l.meters {
+		if k := slices.IndexFunc(known, func(m power.Meter) bool { return m.ID == l.meters[i].ID }); k >= 0 {
+			l.meters[i].Step = known[k].Step
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package redfish
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -265,5 +266,30 @@ func TestWithoutParts(t *testing.T) {
 	}
 	if got := read(t, s); len(got) != len(want) {
 		t.Errorf("%d values of %d", len(got), len(want))
+	}
+}
+
+// How fine a device tells its readings is what its readings show: the most decimals of any, as zeros at the end may be left out.
+func TestReadingsShowTheirResolution(t *testing.T) {
+	d := host(t)
+	show := func(power, kWh string) {
+		for uri, text := range map[string]string{"/redfish/v1/Chassis/1/Sensors/Power": power, "/redfish/v1/Chassis/1/Sensors/Energy": kWh} {
+			d.with(func() {
+				d.docs[clean(uri)]["Reading"] = json.Number(text)
+				d.live[clean(uri)] = false
+			})
+		}
+	}
+	s := d.open(t)
+	for _, c := range []struct {
+		power, kWh    string
+		watts, energy int64 // steps in mW and in 1e-9 kWh
+	}{{"800", "277", 1000, 1e9}, {"800.5", "277.1", 100, 1e8}, {"801", "278", 100, 1e8}, {"801.1239", "278.25", 1, 1e7}} {
+		show(c.power, c.kWh)
+		d.advance(2 * time.Second)
+		read(t, s)
+		if w, e := meter(t, s, "Chassis/1/power").Resolution(), meter(t, s, "Chassis/1/energy").Resolution(); w != c.watts || e != c.energy {
+			t.Errorf("after %s W and %s kWh: steps of %d and %d counts, want %d and %d", c.power, c.kWh, w, e, c.watts, c.energy)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package redfish
 import (
 	"cmp"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +38,7 @@ func (s *Source) watch(p *point, x *power.Sample, n number, rounded bool, around
 	if f := fraction(n.text); f >= st.decimals {
 		st.decimals = f + 1
 		s.note(device, p.key("decimals"), strconv.Itoa(f))
+		s.refine(p, f)
 	}
 	if doubt := implausible(p.kind, around, r); doubt != st.doubt {
 		st.doubt = doubt
@@ -45,6 +47,22 @@ func (s *Source) watch(p *point, x *power.Sample, n number, rounded bool, around
 	if x.Device != 0 && kinds[p.kind].quantity != power.Counter {
 		s.follows(p, x)
 	}
+}
+
+// refine declares the resolution of a meter whose readings show the given number of decimals. A device may leave out zeros at the end,
+// so the most that were seen count.
+func (s *Source) refine(p *point, decimals int) {
+	l := *s.layout.Load()
+	step := int64(1)
+	for range kinds[p.kind].decimals - decimals {
+		step *= 10
+	}
+	if step == l.meters[p.meter].Resolution() {
+		return
+	}
+	l.meters = slices.Clone(l.meters)
+	l.meters[p.meter].Step = step
+	s.layout.Store(&l)
 }
 
 // follows notes a device time that is only that of the request: it moves with every read, faster than the sensor is said

@@ -66,6 +66,9 @@ func checkKind(m power.Meter, say func(string, ...any)) {
 	if m.Scale.Num <= 0 || m.Scale.Den <= 0 {
 		say("scale %d/%d is not valid", m.Scale.Num, m.Scale.Den)
 	}
+	if m.Step < 0 {
+		say("step %d is negative", m.Step)
+	}
 	if m.Wrap < 0 || m.Wrap > 0 && m.Quantity != power.Counter {
 		say("wrap %d: not a counter, or negative", m.Wrap)
 	}

@@ -177,9 +177,9 @@ func (r *Recording) useDevice(w Window, meters []recorded, name string, doubts *
 // one in which a count is 0.5 %.
 const coarse = 0.005
 
-// tooCoarse reports whether one count of a counter is more than its part of an energy.
+// tooCoarse reports whether one step of a counter is more than its part of an energy.
 func tooCoarse(m power.Meter, e power.Energy) bool {
-	return m.Quantity == power.Counter && m.Scale.Den > 0 && float64(m.Scale.Num)/float64(m.Scale.Den) > coarse*float64(e)
+	return m.Quantity == power.Counter && m.Scale.Den > 0 && float64(m.Resolution())*float64(m.Scale.Num)/float64(m.Scale.Den) > coarse*float64(e)
 }
 
 // finer returns the position of the use to take in place of uses[0], which is preferred for its quantity: 0 unless that is a counter
