@@ -100,10 +100,24 @@ func Int(path string) (int64, error) {
 	return v, nil
 }
 
+// mostLine is the longest text of an attribute: the kernel gives a page at most, and pages have up to 64 KiB.
+const mostLine = 64 << 10
+
 // Line reads the file at path without blanks around its text.
 func Line(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	return strings.TrimSpace(string(text)), err
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, mostLine+1))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("read %s: %w", path, err)
+	case len(text) > mostLine:
+		return "", fmt.Errorf("read %s: longer than an attribute", path)
+	}
+	return strings.TrimSpace(string(text)), nil
 }
 
 // Target returns the last element of what the symbolic link at path points to, such as the PCI address in a device link;

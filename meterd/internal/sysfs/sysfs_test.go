@@ -1,6 +1,7 @@
 package sysfs
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -132,4 +133,16 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q reads as %d, which reads as %d", text, v, back)
 		}
 	})
+}
+
+func TestLineIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "label")
+	for size, ok := range map[int]bool{0: true, 10: true, mostLine: true, mostLine + 1: false} {
+		if err := os.WriteFile(path, bytes.Repeat([]byte("x"), size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Line(path); (err == nil) != ok || ok && len(got) != size {
+			t.Errorf("%d bytes: read %d, %v", size, len(got), err)
+		}
+	}
 }
