@@ -95,8 +95,8 @@ func (x *characterisation) record(ctx context.Context, found []opened, now func(
 			return rec, fmt.Errorf("read %s: %w", o.name, err)
 		}
 		every := 5 * time.Millisecond
-		if o.remote {
-			every = remoteDecent
+		if o.slow {
+			every = slowDecent
 		}
 		readers.Go(func() {
 			if traces[i], errs[i] = characterise.Record(reading, o.source, every); errs[i] != nil {

@@ -24,6 +24,7 @@ type opened struct {
 	interval time.Duration
 	access   string // what to do where a meter is there and may not be read
 	remote   bool   // read over the network
+	slow     bool   // answered by a management controller, which must not be asked often
 	study    bool   // its sensors are hardware, to be characterised at the start
 }
 
@@ -40,6 +41,7 @@ type kind struct {
 	access string
 	open   func(context.Context) (sampler.Source, error)
 	remote bool // it can be away now and there later
+	slow   bool // see opened
 }
 
 // openLimit is how long finding a remote device may take. Its own sampler waits, nobody else.
@@ -78,10 +80,15 @@ func local(c config, now func() clock.Stamp) []kind {
 		},
 		{
 			name: "hwmon", conf: c.Sources.Hwmon, access: "let a group read the power and energy files and join it, or run as root",
-			open: func(context.Context) (sampler.Source, error) { return hwmon.Open(c.SysRoot, now) },
+			open: func(context.Context) (sampler.Source, error) {
+				if c.Sources.AMDGPU.Enabled == off {
+					return hwmon.Open(c.SysRoot, now)
+				}
+				return hwmon.Open(c.SysRoot, now, "amdgpu") // the source amdgpu knows which die and which socket a reading is of
+			},
 		},
 		{
-			name: "ipmi", conf: c.Sources.IPMI.Common, access: "let a group read and write " + c.Sources.IPMI.Device + " and join it, or run as root",
+			name: "ipmi", conf: c.Sources.IPMI.Common, slow: true, access: "let a group read and write " + c.Sources.IPMI.Device + " and join it, or run as root",
 			open: func(ctx context.Context) (sampler.Source, error) {
 				host, _ := c.hostname() // without it the BMC is known by its own identity
 				return ipmi.Open(ctx, ipmi.Options{Name: host, Device: c.Sources.IPMI.Device, OnlyDCMI: c.Sources.IPMI.OnlyDCMI, Now: now})
@@ -135,7 +142,7 @@ func (k kind) try(ctx context.Context) (sampler.Source, error) {
 }
 
 func (k kind) opened(s sampler.Source) opened {
-	return opened{name: k.name, source: s, interval: time.Duration(k.conf.Interval), access: k.access, remote: k.remote, study: k.name != "simulated"}
+	return opened{name: k.name, source: s, interval: time.Duration(k.conf.Interval), access: k.access, remote: k.remote, slow: k.slow, study: k.name != "simulated"}
 }
 
 // partly returns what a source that is there does not offer.

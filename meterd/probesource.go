@@ -8,15 +8,16 @@ import (
 	"sync"
 	"time"
 
+	"agentwatt/meterd/internal/redfish"
 	"agentwatt/meterd/internal/sampler"
 	"agentwatt/shared/power"
 )
 
-// How long a source is watched: on this host some twenty refreshes of a GPU, at a decent pace a few of a PDU or BMC.
+// How long a source is watched: some twenty refreshes of a GPU, and at a decent pace a few of a PDU or BMC.
 const (
-	probeLength  = 2 * time.Second
-	probeRemote  = 8 * time.Second
-	remoteDecent = 500 * time.Millisecond
+	probeLength = 2 * time.Second
+	probeSlow   = 8 * time.Second
+	slowDecent  = 500 * time.Millisecond
 )
 
 // surveyAll watches every source: those of the host one after the other, remote ones side by side.
@@ -40,8 +41,8 @@ func surveyAll(ctx context.Context, found []opened) ([]sourceSurvey, error) {
 // surveySource watches a source and describes what it saw.
 func surveySource(ctx context.Context, o opened) (sourceSurvey, error) {
 	every, length := time.Millisecond, probeLength
-	if o.remote {
-		every, length = remoteDecent, probeRemote
+	if o.slow {
+		every, length = slowDecent, probeSlow
 	}
 	seen, err := sampler.MeasurePeriod(ctx, o.source, every, length)
 	if err == nil {
@@ -60,6 +61,11 @@ func surveySource(ctx context.Context, o opened) (sourceSurvey, error) {
 			x.Value = amount(x.Meter, x.Raw)
 		}
 		s.Meters = append(s.Meters, x)
+	}
+	if r, ok := o.source.(*redfish.Source); ok {
+		for _, x := range r.Conformance() {
+			s.Rules = append(s.Rules, ruleSurvey{x.Device, x.Property, x.Profile, x.Honoured})
+		}
 	}
 	if slices.ContainsFunc(s.Meters, func(m meterSurvey) bool { return m.Status == power.Denied }) {
 		s.Fix = o.access

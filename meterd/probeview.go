@@ -24,8 +24,17 @@ type survey struct {
 type sourceSurvey struct {
 	Name   string        `json:"name"`
 	Meters []meterSurvey `json:"meters"`
-	Notes  []noteSurvey  `json:"notes"`         // what else the source says
+	Notes  []noteSurvey  `json:"notes"` // what else the source says
+	Rules  []ruleSurvey  `json:"rules,omitempty"`
 	Fix    string        `json:"fix,omitempty"` // what to do about meters that may not be read
+}
+
+// ruleSurvey is what a profile demands of a Redfish device, and whether the device honours it.
+type ruleSurvey struct {
+	Device   string `json:"device"`
+	Property string `json:"property"`
+	Profile  string `json:"profile"`
+	Honoured bool   `json:"honoured"`
 }
 
 // noteSurvey is a fact beside the samples; see power.Note.
@@ -61,6 +70,7 @@ func (s survey) print(w io.Writer) {
 		fmt.Fprintf(w, "%s: %d meters\n", src.Name, len(src.Meters))
 		src.print(w)
 		src.printNotes(w)
+		src.printRules(w)
 		if src.Fix != "" {
 			fold(w, "    denied: ", src.Fix)
 		}
@@ -110,6 +120,27 @@ func (s sourceSurvey) printNotes(w io.Writer) {
 	}
 	for _, device := range order {
 		fold(w, "    "+cmp.Or(device, s.Name)+": ", strings.Join(lines[device], ", "))
+	}
+}
+
+// printRules says for each device how much it honours of what the profiles demand, and what it lacks.
+func (s sourceSurvey) printRules(w io.Writer) {
+	var order []string
+	all, lacks := map[string]int{}, map[string][]string{}
+	for _, r := range s.Rules {
+		if all[r.Device]++; all[r.Device] == 1 {
+			order = append(order, r.Device)
+		}
+		if !r.Honoured {
+			lacks[r.Device] = append(lacks[r.Device], r.Property)
+		}
+	}
+	for _, device := range order {
+		text := fmt.Sprintf("has %d of the %d properties that OCP's profiles demand", all[device]-len(lacks[device]), all[device])
+		if len(lacks[device]) > 0 {
+			text += "; it lacks " + strings.Join(lacks[device], ", ")
+		}
+		fold(w, "    "+device+": ", text)
 	}
 }
 

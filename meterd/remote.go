@@ -110,7 +110,7 @@ func (s sources) checkRemote() error {
 // remotes lists the devices of the configuration as kinds of source.
 func (s sources) remotes(now func() clock.Stamp) (list []kind) {
 	add := func(family, name string, conf sourceConf, access string, open func(context.Context) (sampler.Source, error)) {
-		list = append(list, kind{name: family + "/" + name, conf: conf, access: access, open: open, remote: true})
+		list = append(list, kind{name: family + "/" + name, conf: conf, access: access, open: open, remote: true, slow: true})
 	}
 	for _, b := range s.IPMI.BMCs {
 		add("ipmi", b.Name, s.IPMI.Common, "give this account the privilege user on the BMC", func(ctx context.Context) (sampler.Source, error) {

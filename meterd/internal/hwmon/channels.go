@@ -22,7 +22,7 @@ type channel struct {
 }
 
 // channels lists what can be metered under class (/sys/class/hwmon), in a stable order, and the directories there are.
-func channels(class string) (list []channel, names []string, err error) {
+func channels(class string, leave []string) (list []channel, names []string, err error) {
 	names, err = directories(class)
 	if err != nil {
 		return nil, nil, err
@@ -32,8 +32,8 @@ func channels(class string) (list []channel, names []string, err error) {
 	})
 	for _, name := range inOrder {
 		c, err := newChip(filepath.Join(class, name))
-		if err != nil {
-			continue // gone since the directory was read, or not a chip
+		if err != nil || slices.Contains(leave, c.name) {
+			continue // gone since the directory was read, not a chip, or another source's
 		}
 		list = append(list, c.channels()...)
 	}

@@ -20,6 +20,7 @@ import (
 // Source reads all channels of one tree.
 type Source struct {
 	class   string
+	leave   []string // chips that other sources read
 	now     func() clock.Stamp
 	meters  atomic.Pointer[[]power.Meter] // replaced as a whole when devices come or go
 	ports   []port                        // of the meter with the same index
@@ -30,10 +31,11 @@ type Source struct {
 	closed  bool
 }
 
-// Open finds the channels under sysRoot, which is /sys on a real host; now stamps the samples. Errors wrap
+// Open finds the channels under sysRoot, which is /sys on a real host; now stamps the samples. Chips whose names are in leave are not
+// read: another source knows more about them. Errors wrap
 // sampler.ErrUnavailable where there is no channel, or where none may be read; the latter carries a hint.
-func Open(sysRoot string, now func() clock.Stamp) (*Source, error) {
-	s := &Source{class: filepath.Join(sysRoot, "class", "hwmon"), now: now}
+func Open(sysRoot string, now func() clock.Stamp, leave ...string) (*Source, error) {
+	s := &Source{class: filepath.Join(sysRoot, "class", "hwmon"), leave: leave, now: now}
 	if err := s.search(); err != nil {
 		return nil, fmt.Errorf("find hwmon power channels: %w", err)
 	}

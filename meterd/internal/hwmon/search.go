@@ -63,7 +63,7 @@ func directories(class string) ([]string, error) {
 func (s *Source) search() error {
 	first := s.looked == 0
 	s.looked = s.now()
-	list, chips, err := channels(s.class)
+	list, chips, err := channels(s.class, s.leave)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func TestContext(t *testing.T) {
 			"power_limit_min_watts": "200", "power_limit_max_watts": "700",
 			"clock_sm_megahertz": "1980", "clock_memory_megahertz": "3201", "throttle_reasons": "none", "mig": "false",
 			"sensor_model": "GH100", "pci_address": "00000000:01:00.0", "vbios_version": "96.00.99.00.01",
-			"persistence_mode": "on", "ecc_mode": "on", "ring_samples": "119", "ring_period_seconds": "0.02",
+			"persistence_mode": "on", "ecc_mode": "on", "module": "module-0", "ring_samples": "119", "ring_period_seconds": "0.02",
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -19,6 +19,9 @@ func (d *device) facts(note func(key, value string)) {
 	if address := d.address(); address != "" {
 		note("pci_address", address)
 	}
+	if node, ok := d.home(); ok && len(d.offer.module) > 0 {
+		note("module", moduleName(node))
+	}
 	if d.lib.has("nvmlDeviceGetVbiosVersion") {
 		if version, ret := d.handle.GetVbiosVersion(); ret == lib.SUCCESS {
 			note("vbios_version", version)

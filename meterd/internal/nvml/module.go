@@ -101,7 +101,7 @@ func (d *device) told(kinds ...kind) (int64, bool) {
 
 // give makes d the GPU through which a module is read.
 func (d *device) give(node int) {
-	d.node, d.module = node, fmt.Sprintf("module-%d", node)
+	d.node, d.module = node, moduleName(node)
 	limit := power.Power(0)
 	if most, ret := d.ask(lib.FI_DEV_POWER_MAX_LIMIT, scopeModule); ret == lib.SUCCESS {
 		limit = power.Power(most) * power.Milliwatt
@@ -110,6 +110,9 @@ func (d *device) give(node int) {
 		d.add(f, d.meter(f.kind, f.of, d.module, limit))
 	}
 }
+
+// moduleName names the module of a processor.
+func moduleName(node int) string { return fmt.Sprintf("module-%d", node) }
 
 // ask reads one field.
 func (d *device) ask(id, scope uint32) (int64, lib.Return) {

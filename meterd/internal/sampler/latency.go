@@ -1,7 +1,9 @@
 package sampler
 
 import (
+	"fmt"
 	"math/bits"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -51,6 +53,23 @@ func (h *histogram) summary() Latency {
 	l.P50 = min(l.Max, quantile(&counts, l.Count, 50))
 	l.P99 = min(l.Max, quantile(&counts, l.Count, 99))
 	return l
+}
+
+// String writes the histogram by powers of two, e.g. "32.768µs:120 65.536µs:7": 120 reads took less than
+// 32.768 µs and not less than half of it.
+func (h *histogram) String() string {
+	var b strings.Builder
+	at := 0
+	for power := 0; power <= stepBits+powers; power++ {
+		var n uint64
+		for ; at < len(h.counts) && top(at) < 1<<power; at++ {
+			n += h.counts[at].Load()
+		}
+		if n > 0 {
+			fmt.Fprintf(&b, " %v:%d", time.Duration(1)<<power, n)
+		}
+	}
+	return strings.TrimPrefix(b.String(), " ")
 }
 
 // quantile returns the upper end of the slot that holds the nearest-rank percentile.

@@ -60,6 +60,16 @@ func TestHistogramQuantilesBoundTheOrderStatistics(t *testing.T) {
 	}
 }
 
+func TestHistogramByPowersOfTwo(t *testing.T) {
+	var h histogram
+	for _, d := range []time.Duration{0, 1, 2, 3, 1000, 1023, 1024, 1_000_000} {
+		h.add(d)
+	}
+	if got, want := h.String(), "1ns:1 2ns:1 4ns:2 1.024µs:2 2.048µs:1 1.048576ms:1"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestHistogramHoldsAnyDuration(t *testing.T) {
 	var h histogram
 	h.add(-time.Second)

@@ -64,6 +64,7 @@ func (r *reader) tellCost(now time.Time) {
 	r.say("read_p99_seconds", read.P99.Seconds())
 	r.say("read_max_seconds", read.Max.Seconds())
 	r.say("late_p99_seconds", late.P99.Seconds())
+	r.batch.Notes = append(r.batch.Notes, power.Note{Time: r.Now(), Key: "read_histogram", Value: r.stats.read.String()})
 	if r.Usage == nil {
 		return
 	}

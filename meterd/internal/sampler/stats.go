@@ -13,6 +13,7 @@ type Stats struct {
 	Refused  uint64  // attempts to publish that failed
 	Queued   int     // batches waiting for the bus now
 	Read     Latency // duration of one Source.Read
+	Reads    string  // their histogram by powers of two of nanoseconds, e.g. "32.768µs:120": so many took less than that, and not less than half
 	Late     Latency // how long after the tick that it waited for the reader woke
 	Schedule string  // what wakes the reader: "timer", "thread" or "fifo thread"; empty before the start
 }
@@ -31,7 +32,7 @@ func (s *Sampler) Stats() Stats {
 	st := Stats{
 		Ticks: c.ticks.Load(), Missed: c.missed.Load(), Failed: c.failed.Load(), Samples: c.samples.Load(),
 		Batches: c.batches.Load(), Dropped: c.dropped.Load(), Refused: c.refused.Load(),
-		Queued: int(c.queued.Load()), Read: c.read.summary(), Late: c.late.summary(),
+		Queued: int(c.queued.Load()), Read: c.read.summary(), Reads: c.read.String(), Late: c.late.summary(),
 	}
 	if p := c.schedule.Load(); p != nil {
 		st.Schedule = *p

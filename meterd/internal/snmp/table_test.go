@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write docs/pdus.md")
 const pduPage = "../../../docs/pdus.md"
 
 // docs/pdus.md is made from the profiles: go test ./meterd/internal/snmp -run TestPduPage -update
-func TestPduPage(t *testing.T) {
+func TestGoldenPage(t *testing.T) {
 	want := pduTable(Builtin())
 	if *update {
 		if err := os.WriteFile(pduPage, []byte(want), 0o644); err != nil {
