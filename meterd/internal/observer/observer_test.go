@@ -28,7 +28,7 @@ func pairs(seed uint64, n int, slow, spread float64) (list []Pair) {
 func TestCompareFindsTheCost(t *testing.T) {
 	for _, slow := range []float64{1, 1.01, 1.05, 1.5} {
 		covered := 0
-		for seed := range uint64(100) {
+		for seed := range uint64(50) {
 			c, err := Compare(pairs(seed, 20, slow, 0.01))
 			if err != nil {
 				t.Fatal(err)
@@ -40,8 +40,8 @@ func TestCompareFindsTheCost(t *testing.T) {
 				covered++
 			}
 		}
-		if covered < 86 { // a bootstrap of 20 pairs is a little too narrow
-			t.Errorf("cost of %v: the 95 %% interval holds it in %d of 100 runs", slow, covered)
+		if covered < 42 { // a bootstrap of 20 pairs is a little too narrow
+			t.Errorf("cost of %v: the 95 %% interval holds it in %d of 50 runs", slow, covered)
 		}
 	}
 }
