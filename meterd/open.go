@@ -45,7 +45,7 @@ type kind struct {
 }
 
 // openLimit is how long finding a remote device may take. Its own sampler waits, nobody else.
-const openLimit = time.Minute
+const openLimit = 5 * time.Minute
 
 // kinds is the only place that knows which kinds of source there are.
 func kinds(c config, now func() clock.Stamp) []kind {

@@ -171,9 +171,12 @@ func kernelState(c *clock.Clock, log *slog.Logger) func() clock.State {
 // announce says that everything runs.
 func announce(log *slog.Logger, url string, found []opened) {
 	var names []string
-	meters, simulated := 0, false
+	meters, awaited, simulated := 0, 0, false
 	for _, o := range found {
 		names = append(names, o.name)
+		if o.remote && len(o.source.Meters()) == 0 {
+			awaited++ // its sampler opens it
+		}
 		for _, m := range o.source.Meters() {
 			meters++
 			simulated = simulated || m.Simulated
@@ -182,7 +185,11 @@ func announce(log *slog.Logger, url string, found []opened) {
 	if simulated {
 		log.Warn("SIMULATED meters are published; nothing that they touch is a measurement")
 	}
-	log.Info("ready", "bus", url, "sources", strings.Join(names, ","), "meters", meters)
+	attrs := []any{"bus", url, "sources", strings.Join(names, ","), "meters", meters}
+	if awaited > 0 {
+		attrs = append(attrs, "awaited", awaited)
+	}
+	log.Info("ready", attrs...)
 }
 
 // noSource says why nothing can be measured, with every reason.

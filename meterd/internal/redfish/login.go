@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"agentwatt/meterd/internal/sampler"
 	"agentwatt/shared/clock"
 )
 
@@ -25,7 +26,7 @@ const sessions = "/redfish/v1/SessionService/Sessions"
 
 var errNoToken = errors.New("log in: the service gave no token")
 
-var errRefused = errors.New("user or password are refused; not tried again for now, so that the account is not locked")
+var errRefused = fmt.Errorf("user or password are refused: %w", sampler.ErrRefused)
 
 // login holds the credentials and the state of the session.
 type login struct {

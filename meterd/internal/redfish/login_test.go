@@ -47,7 +47,7 @@ func TestWrongPassword(t *testing.T) {
 	for _, session := range []bool{false, true} {
 		d := guarded(t)
 		_, err := d.try(t, func(o *Options) { o.Session, o.Password = session, "battery-staple" })
-		if !errors.Is(err, sampler.ErrUnavailable) || !errors.Is(err, errRefused) && !strings.Contains(err.Error(), "401") {
+		if !errors.Is(err, sampler.ErrUnavailable) || !errors.Is(err, sampler.ErrRefused) {
 			t.Errorf("session %v: %v", session, err)
 		}
 		if hint := fault.Advice(err); !strings.Contains(hint, "password") {

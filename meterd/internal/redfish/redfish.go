@@ -74,6 +74,9 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 		defer cancel()
 		_ = c.login.leave(leave, c)
 		c.wire.CloseIdleConnections()
+		if refused(err) && !errors.Is(err, errRefused) {
+			err = fmt.Errorf("%w: %w", err, errRefused)
+		}
 		err = fmt.Errorf("open redfish %s: %w: %w", o.Name, err, sampler.ErrUnavailable)
 		return nil, fault.Hint(err, "%s", remedy(err))
 	}
@@ -99,11 +102,17 @@ func (s *Source) begin(ctx context.Context, events string) {
 	}
 }
 
+// refused reports whether err is about the user or the password.
+func refused(err error) bool {
+	var status *statusError
+	return errors.Is(err, errRefused) || errors.As(err, &status) && status.code == http.StatusUnauthorized
+}
+
 // remedy says what to do about an error of Open.
 func remedy(err error) string {
 	var status *statusError
 	switch {
-	case errors.Is(err, errRefused), errors.As(err, &status) && status.code == http.StatusUnauthorized:
+	case refused(err):
 		return "check user and password; a read-only account is enough"
 	case errors.As(err, &status) && status.code == http.StatusForbidden:
 		return "give the account the role ReadOnly"

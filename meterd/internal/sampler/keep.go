@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"agentwatt/shared/clock"
+	"agentwatt/shared/fault"
 	"agentwatt/shared/power"
 )
 
@@ -94,13 +95,15 @@ func (k *kept) try(ctx context.Context) error {
 		k.pause = min(2*k.pause, most)
 		if !k.away && ctx.Err() == nil {
 			k.away = true
-			k.log.Warn("source is away", "source", k.name, "err", err)
+			attrs := []any{"source", k.name, "err", err}
+			if advice := fault.Advice(err); advice != "" {
+				attrs = append(attrs, "hint", advice)
+			}
+			k.log.Warn("source is away", attrs...)
 		}
 		return ctx.Err()
 	}
-	if k.away {
-		k.log.Info("source is there", "source", k.name, "meters", len(source.Meters()))
-	}
+	k.log.Info("source is there", "source", k.name, "meters", len(source.Meters()))
 	k.source, k.pause, k.away = source, firstOpen, false
 	k.publish()
 	return nil
