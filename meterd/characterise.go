@@ -25,11 +25,14 @@ meanwhile, and computes for each how often it refreshes, over which window it av
 how late it is, and, against a better meter, how wrong it is: all with uncertainties.
 The load is a command that runs until it is killed (without a shell), or arithmetic on
 all processors. The reference is another meter that meterd reads, or the file of a power
-analyser that recorded the same time, and must measure the very same as the sensor. With
+analyser that recorded the same time, and must measure the very same as the sensor. If
+that file has to be fetched first, keep the recording with --save, and use --from later. With
 -o each sensor's result is written as a calibration record, which meterd run follows
 until it expires. docs/characterise.md has the method.`,
 		Example: `  meterd characterise --meter 'nvml/*/instant' -- ./matmul-forever
   meterd characterise --meter 'nvml/GPU-5f3c*/*' --reference-csv pmd.csv --reference-accuracy 0.01 -o /etc/meterd/calibrations -- ./matmul-forever
+  meterd characterise --save night.rec -- ./matmul-forever
+  meterd characterise --from night.rec --reference-csv pmd.csv --reference-accuracy 0.01 -o .
   meterd characterise --meter 'ipmi/*' --reference snmp/pdu-a/outlet-3/power --same -c meterd.yaml -o . -- stress-ng --cpu 0`,
 		Args: dashedCommand("meterd characterise"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -52,6 +55,8 @@ until it expires. docs/characterise.md has the method.`,
 	fs.Float64Var(&x.accuracy, "reference-accuracy", 0, "relative error of the reference, k = 2 (0.01 is 1 %), if it is not known or another one")
 	fs.StringVar(&x.certificate, "reference-certificate", "", "`number` of the reference's own calibration, for the record")
 	fs.BoolVar(&x.same, "same", false, "the reference measures the very same as the sensor, although its scope has another name")
+	fs.StringVar(&x.save, "save", "", "`file` to keep the recording in, to measure it again with --from")
+	fs.StringVar(&x.from, "from", "", "`file` of a recording: measure that one and switch no load")
 	fs.IntVar(&x.schedule.Cycles, "cycles", 12, "pairs of a busy and an idle phase")
 	fs.DurationVar(&x.schedule.Shortest, "shortest", 6*time.Second, "a phase lasts this long to twice as long; several times the sensor's window and delay")
 	fs.Uint64Var(&x.schedule.Seed, "seed", 1, "of the phases' random lengths")
@@ -78,7 +83,7 @@ type characterisation struct {
 	certificate            string
 	same                   bool
 	schedule               characterise.Schedule
-	out                    string
+	out, save, from        string
 	validity               time.Duration
 	command                []string
 }
@@ -92,6 +97,8 @@ func (x *characterisation) check() error {
 		return errors.New("--reference and --reference-csv exclude each other")
 	case x.accuracy < 0 || x.accuracy > 1:
 		return fmt.Errorf("--reference-accuracy %g is not a relative error, 0 to 1", x.accuracy)
+	case x.from != "" && (len(x.command) > 0 || x.save != ""):
+		return errors.New("--from measures a recording: there is no load to switch and nothing to save")
 	case x.validity <= 0:
 		return fmt.Errorf("--valid-for %v is not positive", x.validity)
 	}

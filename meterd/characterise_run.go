@@ -21,32 +21,51 @@ import (
 	"agentwatt/shared/power"
 )
 
-func (x *characterisation) run(ctx context.Context, conf config, out, progress io.Writer) (err error) {
-	host, err := conf.hostname()
+func (x *characterisation) run(ctx context.Context, conf config, out, progress io.Writer) error {
+	if x.from != "" {
+		rec, err := loadRecording(x.from)
+		if err != nil {
+			return fault.Misuse(err)
+		}
+		return x.conclude(rec, out)
+	}
+	rec, err := x.measure(ctx, conf, progress)
 	if err != nil {
 		return err
+	}
+	if x.save != "" {
+		if err := rec.save(x.save); err != nil {
+			return err
+		}
+	}
+	return x.conclude(rec, out)
+}
+
+// measure opens the sources and records them while the load is switched.
+func (x *characterisation) measure(ctx context.Context, conf config, progress io.Writer) (rec recorded, err error) {
+	host, err := conf.hostname()
+	if err != nil {
+		return rec, err
 	}
 	now := clock.New()
 	found, missing, err := openSources(ctx, conf, now.Now, nil)
 	if err != nil {
-		return err
+		return rec, err
 	}
 	defer func() { err = errors.Join(err, closeSources(found)) }()
 	found, sensors := x.choose(found)
 	if sensors == 0 {
 		err := fmt.Errorf("no meter matches %s", x.meters)
 		if len(missing) > 0 {
-			return fault.Hint(err, "meterd probe lists the meters that are there; absent: %s", missing[0].name)
+			return rec, fault.Hint(err, "meterd probe lists the meters that are there; absent: %s", missing[0].name)
 		}
-		return fault.Hint(err, "meterd probe lists the meters that are there")
+		return rec, fault.Hint(err, "meterd probe lists the meters that are there")
 	}
 	length, _ := x.schedule.Length()
 	fmt.Fprintf(progress, "switching the load for %v, %d cycles\n", length.Round(time.Second), x.schedule.Cycles)
-	rec, err := x.record(ctx, found, now.Now)
-	if err != nil {
-		return err
-	}
-	return x.conclude(rec, host, out)
+	rec, err = x.record(ctx, found, now.Now)
+	rec.host = host
+	return rec, err
 }
 
 // choose keeps the sources that have a meter to measure or to compare with, and counts the former.
@@ -73,14 +92,6 @@ func (x *characterisation) wanted(m power.Meter) bool {
 	flat := strings.NewReplacer("/", "\x00") // so that * goes over slashes
 	ok, _ := path.Match(flat.Replace(x.meters), flat.Replace(m.ID))
 	return ok && m.ID != x.reference
-}
-
-// recorded is what was seen while the load was switched.
-type recorded struct {
-	traces   []characterise.Trace
-	marks    []characterise.Mark
-	versions *calibrated // what the sources say of drivers and firmware
-	ended    time.Time
 }
 
 // record switches the load and reads every source meanwhile.
@@ -130,7 +141,7 @@ func first(ctx context.Context, s sampler.Source, versions *calibrated) error {
 }
 
 // conclude measures every sensor, prints what it found and writes the records.
-func (x *characterisation) conclude(rec recorded, host string, out io.Writer) error {
+func (x *characterisation) conclude(rec recorded, out io.Writer) error {
 	ref, err := x.referenceOf(rec.traces)
 	if err != nil {
 		return err
@@ -154,10 +165,13 @@ func (x *characterisation) conclude(rec recorded, host string, out io.Writer) er
 			continue
 		}
 		done++
-		if err := x.write(t.Meter, result, ref, rec, host, out); err != nil {
+		if err := x.write(t.Meter, result, ref, rec, out); err != nil {
 			return err
 		}
 		fmt.Fprintln(out)
+	}
+	if done == 0 && len(failed) == 0 {
+		return fmt.Errorf("no meter of the recording matches %s", x.meters)
 	}
 	if done == 0 {
 		return fault.NotCounted(fmt.Errorf("no sensor could be measured: %w", failed[0]))
@@ -171,7 +185,7 @@ func tells(r characterise.Result) bool {
 }
 
 // write keeps a result as a record. One of a simulated meter is never kept: no hardware would stand behind it.
-func (x *characterisation) write(m power.Meter, r characterise.Result, ref *characterise.Reference, rec recorded, host string, out io.Writer) error {
+func (x *characterisation) write(m power.Meter, r characterise.Result, ref *characterise.Reference, rec recorded, out io.Writer) error {
 	if x.out == "" {
 		return nil
 	}
@@ -180,7 +194,7 @@ func (x *characterisation) write(m power.Meter, r characterise.Result, ref *char
 		return nil
 	}
 	path, err := calibration.New(m, r, ref, calibration.Circumstances{
-		Host: host, Date: rec.ended, Validity: x.validity, Versions: rec.versions.of(m.Device),
+		Host: rec.host, Date: rec.ended, Validity: x.validity, Versions: rec.versions.of(m.Device),
 	}).Write(x.out)
 	if err != nil {
 		return err

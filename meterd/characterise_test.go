@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"math"
@@ -97,7 +98,7 @@ func TestCharacteriseToCalibratedMeter(t *testing.T) {
 	}
 	var out, errs bytes.Buffer
 	code := run([]string{"characterise", "-c", conf, "--meter", "hwmon/lowball/*", "--reference", "hwmon/exact/exact/power1_input",
-		"--reference-accuracy", "0.002", "--cycles", "5", "--shortest", "1s", "-o", records,
+		"--reference-accuracy", "0.002", "--cycles", "5", "--shortest", "1s", "-o", records, "--save", filepath.Join(b.dir, "rec"),
 		"--", "sh", "-c", "while :; do : > " + b.beat + "; sleep 0.015; done"}, &out, &errs)
 	if code != 0 {
 		t.Fatalf("characterise ended with %d:\n%s%s", code, out.String(), errs.String())
@@ -106,9 +107,21 @@ func TestCharacteriseToCalibratedMeter(t *testing.T) {
 	if !strings.Contains(out.String(), "record: ") {
 		t.Fatalf("no record:\n%s", out.String())
 	}
+	measuredAgain(t, filepath.Join(b.dir, "rec"), out.String())
 	m := publishedMeter(t, conf, filepath.Join(b.dir, "store"), "hwmon/lowball/")
 	if gain := float64(m.GainPPM) / 1e6; math.Abs(gain-0.95) > 0.02 || m.AccuracyFrom != power.Measured || m.Accuracy > 0.1 || m.Calibration == "" {
 		t.Errorf("gain %v, accuracy %v from %v by %q; want a gain of 0.95 with its own accuracy", gain, m.Accuracy, m.AccuracyFrom, m.Calibration)
+	}
+}
+
+// measuredAgain checks that a saved recording says the same as it did at once, but for the record, which is not asked for.
+func measuredAgain(t *testing.T, recording, before string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run([]string{"characterise", "--from", recording, "--meter", "hwmon/lowball/*", "--reference", "hwmon/exact/exact/power1_input",
+		"--reference-accuracy", "0.002"}, &out, &errs)
+	if again, _, _ := strings.Cut(before, "  record: "); code != 0 || strings.TrimSpace(again) != strings.TrimSpace(out.String()) {
+		t.Errorf("measured again, code %d %s:\n%s\nat first:\n%s", code, errs.String(), out.String(), before)
 	}
 }
 
@@ -138,4 +151,23 @@ func publishedMeter(t *testing.T, conf, store, prefix string) power.Meter {
 	}
 	t.Fatalf("no meter %s was published:\n%s", prefix, log.String())
 	return power.Meter{}
+}
+
+// Whatever a recording holds, reading it ends without a panic.
+func FuzzDecodeRecording(f *testing.F) {
+	pack := func(text string) []byte {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write([]byte(text))
+		_ = w.Close()
+		return b.Bytes()
+	}
+	f.Add(pack(`{"format":"agentwatt/recording/1","marks":[{"at_unix_nanos":1,"busy":true}],"traces":[{"meter":{"id":"m"},"samples":[[1,2,3,4,0]]}]}`))
+	f.Add(pack(`{"format":"agentwatt/recording/1","traces":[{"samples":[[1,2,3,4,9]]}]}`))
+	f.Add([]byte("not gzip"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if r, err := decodeRecording(bytes.NewReader(data)); err == nil && r.versions == nil {
+			t.Error("a recording without versions")
+		}
+	})
 }
