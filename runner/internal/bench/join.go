@@ -173,8 +173,8 @@ func (r *Recording) useDevice(w Window, meters []recorded, name string, doubts *
 	return uses, ok
 }
 
-// coarse is the noise (k = 2) above which a counter is too coarse for a window: the shortest honest window of a counter is the
-// one in which a count is 0.5 %.
+// coarse is the part of a window's energy above which one step of a counter is too coarse for it: the shortest honest window of a
+// counter is the one in which a step is 0.5 %.
 const coarse = 0.005
 
 // tooCoarse reports whether one step of a counter is more than its part of an energy.
@@ -183,10 +183,10 @@ func tooCoarse(m power.Meter, e power.Energy) bool {
 }
 
 // finer returns the position of the use to take in place of uses[0], which is preferred for its quantity: 0 unless that is a counter
-// too coarse for the window and sampled power knows more than twice as much. A rack counter of 0.1 kWh says
-// nothing about ten minutes.
+// too coarse for the window and sampled power knows more than twice as much. A rack counter of 0.1 kWh says nothing about ten
+// minutes.
 func finer(uses []power.Use) int {
-	if len(uses) == 0 || !uses[0].Valid || uses[0].Meter.Quantity != power.Counter || 2*uses[0].Uncertainty.Noise() <= coarse {
+	if len(uses) == 0 || !uses[0].Valid || !tooCoarse(uses[0].Meter, uses[0].Energy) {
 		return 0
 	}
 	best := 0
