@@ -44,7 +44,10 @@ func contextOf(batches []power.Batch) []Context {
 				facts[[2]string{n.Key, about}] = f
 				order = append(order, f)
 			}
-			if k := len(f.values); k == 0 || f.values[k-1] != n.Value {
+			switch k := len(f.values); {
+			case k > 0 && cumulative(n.Key):
+				f.values[0] = n.Value
+			case k == 0 || f.values[k-1] != n.Value:
 				f.values = append(f.values, n.Value)
 			}
 		}
@@ -61,6 +64,11 @@ func contextOf(batches []power.Batch) []Context {
 		}
 	}
 	return list
+}
+
+// cumulative reports facts that meterd sums up since its start: the last one says it all.
+func cumulative(key string) bool {
+	return strings.HasPrefix(key, "late_") || strings.HasPrefix(key, "read_") && key != "read_interval_seconds"
 }
 
 // course writes the values of a fact: all of a few, the range of many numbers, the different ones of many words.

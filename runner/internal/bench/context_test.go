@@ -21,6 +21,7 @@ func TestContext(t *testing.T) {
 	batches := []power.Batch{
 		{Host: "h", Run: "r", Source: "nvml", Seq: 2, Notes: []power.Note{note("GPU-1", "power_limit_watts", "600"), note("", "driver", "580.1")}},
 		{Host: "h", Run: "r", Source: "nvml", Seq: 1, Notes: []power.Note{
+			note("", "read_p99_seconds", "0.2"), note("", "read_p99_seconds", "0.1"), note("", "read_p99_seconds", "0.3"),
 			note("GPU-0", "power_limit_watts", "700"), note("GPU-1", "power_limit_watts", "700"), note("GPU-2", "power_limit_watts", "700"),
 			note("GPU-0", "power_limit_watts", "700"),
 		}},
@@ -30,6 +31,7 @@ func TestContext(t *testing.T) {
 		{"driver", "580.1", 0, []string{"nvml on h"}},
 		{"power_limit_watts", "700", 0, []string{"GPU-0", "GPU-2"}},
 		{"power_limit_watts", "700, then 600", 1, []string{"GPU-1"}},
+		{"read_p99_seconds", "0.3", 0, []string{"nvml on h"}},
 		{"sm_clock_megahertz", "1860 to 1980", 8, []string{"GPU-1"}},
 		{"throttle_reasons", "now none, now power_cap", 8, []string{"GPU-1"}},
 	}
