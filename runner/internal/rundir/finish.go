@@ -16,20 +16,22 @@ import (
 
 // PowerRow is one sample in power/<host>.parquet. Value is raw times the meter's scale, rounded; raw and scale are beside it.
 type PowerRow struct {
-	Meter    string      `parquet:"meter,dict"`
-	Device   string      `parquet:"device,dict"`
-	Scope    string      `parquet:"scope,dict"`
-	Quantity string      `parquet:"quantity,dict"`
-	Source   string      `parquet:"source,dict"`
-	Run      string      `parquet:"meterd_run,dict"`
-	Seq      uint64      `parquet:"batch_seq,delta"`
-	Time     clock.Stamp `parquet:"time_unix_nanos,delta"`
-	Within   int64       `parquet:"within_nanos"`
-	Raw      int64       `parquet:"raw,delta"`
-	ScaleNum int64       `parquet:"scale_micro_numerator"`
-	ScaleDen int64       `parquet:"scale_micro_denominator"`
-	Status   string      `parquet:"status,dict"`
-	Simulate bool        `parquet:"simulated"`
+	Meter      string      `parquet:"meter,dict"`
+	Device     string      `parquet:"device,dict"`
+	Scope      string      `parquet:"scope,dict"`
+	Quantity   string      `parquet:"quantity,dict"`
+	Source     string      `parquet:"source,dict"`
+	Run        string      `parquet:"meterd_run,dict"`
+	Seq        uint64      `parquet:"batch_seq,delta"`
+	Time       clock.Stamp `parquet:"time_unix_nanos,delta"`
+	Within     int64       `parquet:"within_nanos"`
+	DeviceTime clock.Stamp `parquet:"device_time_unix_nanos,delta"`
+	Raw        int64       `parquet:"raw,delta"`
+	ScaleNum   int64       `parquet:"scale_micro_numerator"`
+	ScaleDen   int64       `parquet:"scale_micro_denominator"`
+	GainPPM    int64       `parquet:"gain_ppm"`
+	Status     string      `parquet:"status,dict"`
+	Simulate   bool        `parquet:"simulated"`
 }
 
 // Finish closes the evidence, writes the power tables and the derived files, and sets the completion marker last.
@@ -90,7 +92,8 @@ func appendRows(rows []PowerRow, b *power.Batch) []PowerRow {
 		m := b.Meters[s.Meter]
 		rows = append(rows, PowerRow{
 			Meter: m.ID, Device: m.Device, Scope: string(m.Scope), Quantity: m.Quantity.String(), Source: b.Source, Run: b.Run, Seq: b.Seq,
-			Time: s.Time, Within: int64(s.Within), Raw: s.Raw, ScaleNum: m.Scale.Num, ScaleDen: m.Scale.Den, Status: s.Status.String(),
+			Time: s.Time, Within: int64(s.Within), DeviceTime: s.Device, Raw: s.Raw, ScaleNum: m.Scale.Num, ScaleDen: m.Scale.Den,
+			GainPPM: m.GainPPM, Status: s.Status.String(),
 			Simulate: m.Simulated,
 		})
 	}
