@@ -95,9 +95,10 @@ may lose is known. Exit code 3: something would make a figure wrong.`,
 func judge(file topology.File, batches []power.Batch, w window) topology.Report {
 	found := topology.Discover(batches)
 	return topology.Report{
-		Findings: topology.Check(file, found),
-		Counted:  topology.Once(file, found),
-		Tiers:    topology.Balance(file, found, uses(batches, w)),
+		Simulated: found.Simulated(),
+		Findings:  topology.Check(file, found),
+		Counted:   topology.Once(file, found),
+		Tiers:     topology.Balance(file, found, uses(batches, w)),
 	}
 }
 

@@ -17,6 +17,7 @@ type Side struct {
 	Devices     []string    `json:"devices"`
 	Mean        power.Power `json:"mean_microwatts"`
 	Uncertainty power.Power `json:"uncertainty_microwatts"` // expanded, k = 2
+	Simulated   bool        `json:"simulated,omitempty"`    // no hardware stands behind one of the meters
 }
 
 // Tier holds what goes in above against what the parts below draw, over one interval.

@@ -9,6 +9,11 @@ import (
 	"agentwatt/shared/power"
 )
 
+// Simulated reports whether no hardware stands behind one of the meters.
+func (d Discovered) Simulated() bool {
+	return slices.ContainsFunc(d.Meters, func(m HostMeter) bool { return m.Meter.Simulated })
+}
+
 // HostMeter is a meter and the host on whose stream it is.
 type HostMeter struct {
 	Host  string

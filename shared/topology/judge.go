@@ -42,6 +42,7 @@ func (b *balancer) side(list []reading, to *Side) (uses []power.Use, missing []s
 			continue
 		}
 		uses = append(uses, u)
+		to.Simulated = to.Simulated || u.Meter.Simulated
 	}
 	mean, _, u, _ := power.Sum(uses)
 	to.Mean, to.Uncertainty = mean, part(mean, u.Expanded())

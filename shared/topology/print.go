@@ -12,9 +12,10 @@ import (
 
 // Report is what a check of a topology yields; the parts that were not asked for are nil.
 type Report struct {
-	Findings []Finding `json:"findings"`
-	Counted  []Counted `json:"counted,omitempty"`
-	Tiers    []Tier    `json:"balance,omitempty"`
+	Simulated bool      `json:"simulated,omitempty"` // no hardware stands behind one of the meters: nothing here is evidence about hardware
+	Findings  []Finding `json:"findings"`
+	Counted   []Counted `json:"counted,omitempty"`
+	Tiers     []Tier    `json:"balance,omitempty"`
 }
 
 // width is how many columns a line may take.
@@ -23,6 +24,9 @@ const width = 100
 // Print writes a report for people. Findings that say the same of several entries are written once.
 func Print(w io.Writer, r Report) {
 	p := &printer{w: w}
+	if r.Simulated {
+		fmt.Fprint(w, "SIMULATED: no hardware stands behind some of these meters. Nothing below is evidence about any system.\n\n")
+	}
 	p.findings(r.Findings)
 	p.counted(r.Counted)
 	p.tiers(r.Tiers)
@@ -172,7 +176,11 @@ func (p *printer) tier(list []Tier) {
 	said := map[string][]string{}
 	var order []string
 	for _, t := range list {
-		fmt.Fprintf(tab, "    %s\t%s\t%s\t%s\t%s\n", printable(t.Place), t.Parent, t.Children, t.difference(), t.Verdict)
+		place := printable(t.Place)
+		if t.Parent.Simulated || t.Children.Simulated {
+			place = "SIMULATED " + place
+		}
+		fmt.Fprintf(tab, "    %s\t%s\t%s\t%s\t%s\n", place, t.Parent, t.Children, t.difference(), t.Verdict)
 		if said[t.Text] == nil {
 			order = append(order, t.Text)
 		}

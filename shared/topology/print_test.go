@@ -123,3 +123,24 @@ func TestJSON(t *testing.T) {
 		t.Errorf("got %s from %s", s, text)
 	}
 }
+
+// Watts of a meter without hardware behind it never stand without the word.
+func TestSimulatedWattsSaySo(t *testing.T) {
+	m := meter("n1", "SIM-0", power.Accelerator)
+	m.Meter.Simulated = true
+	bmc := meter("n1", "bmc", power.Node)
+	use := func(x HostMeter, watts int64) HostUse {
+		return HostUse{x.Host, power.Use{Meter: x.Meter, Mean: power.Power(watts) * power.Watt, Valid: true}}
+	}
+	f := File{Nodes: []Node{{Name: "n1", Input: Names{"bmc"}, Accelerators: Members{Names: Names{"SIM-0"}}}}}
+	d := Discovered{Meters: []HostMeter{m, bmc}}
+	tiers := Balance(f, d, []HostUse{use(m, 300), use(bmc, 500)})
+	var b bytes.Buffer
+	Print(&b, Report{Simulated: d.Simulated(), Findings: Check(f, d), Tiers: tiers})
+	if !strings.HasPrefix(b.String(), "SIMULATED: ") || !strings.Contains(b.String(), "SIMULATED node n1") {
+		t.Errorf("printed:\n%s", b.String())
+	}
+	if d := (Discovered{Meters: []HostMeter{bmc}}); d.Simulated() {
+		t.Error("a real meter is called simulated")
+	}
+}
