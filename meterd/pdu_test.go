@@ -37,18 +37,7 @@ func TestProbeReadsRecordedPDUs(t *testing.T) {
 		pduEntry(t, &conf, dir, walk, port)
 	}
 	pduEntry(t, &conf, dir, "sentry3_switched", port)
-	file := filepath.Join(dir, "meterd.yaml")
-	if err := os.WriteFile(file, []byte(conf.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var out, errs bytes.Buffer
-	if code := run([]string{"probe", "-c", file, "--json"}, &out, &errs); code != 0 {
-		t.Fatalf("probe ended with %d: %s", code, errs.String())
-	}
-	var s survey
-	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
-		t.Fatal(err)
-	}
+	s, _ := probed(t, conf.String())
 	got := map[string]string{}
 	for _, src := range s.Sources {
 		var values []string
@@ -71,6 +60,23 @@ func TestProbeReadsRecordedPDUs(t *testing.T) {
 	if !strings.Contains(reason, "measures no power") {
 		t.Errorf("sentry3_switched: absent because %q, want: measures no power", reason)
 	}
+}
+
+// probed runs meterd probe with a configuration, and returns what it found and all that it printed.
+func probed(t *testing.T, conf string) (s survey, printed string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "meterd.yaml")
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if code := run([]string{"probe", "-c", file, "--json"}, &out, &errs); code != 0 {
+		t.Fatalf("probe ended with %d: %s", code, errs.String())
+	}
+	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s, out.String() + errs.String()
 }
 
 func pduEntry(t *testing.T, conf *strings.Builder, dir, walk string, port int) {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -58,18 +56,7 @@ sources:
     - {name: host1, url: '%s', user: meter, password_file: %s, fingerprint: '%s'}
     - {name: host2, url: '%s', user: meter, password_file: %s, fingerprint: '%s'}
 `, dir, dir, address, good, address, bad, url, good, pin, url, good, strings.Repeat("00", 32))
-	file := filepath.Join(dir, "meterd.yaml")
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var out, errs bytes.Buffer
-	if code := run([]string{"probe", "-c", file, "--json"}, &out, &errs); code != 0 {
-		t.Fatalf("probe ended with %d: %s", code, errs.String())
-	}
-	var s survey
-	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
-		t.Fatal(err)
-	}
+	s, printed := probed(t, conf)
 	got := map[string]string{}
 	for _, src := range s.Sources {
 		for _, m := range src.Meters {
@@ -91,7 +78,7 @@ sources:
 			t.Errorf("%s: not absent because of %q with a hint: %+v", source, reason, s.Absent)
 		}
 	}
-	if all := out.String() + errs.String(); strings.Contains(all, remoteSecret) || strings.Contains(all, "wr0ng") {
+	if strings.Contains(printed, remoteSecret) || strings.Contains(printed, "wr0ng") {
 		t.Error("a secret was printed")
 	}
 }
