@@ -11,7 +11,8 @@ import (
 // A counter that is written in micro-kWh and moves by a tenth of a kWh is as coarse as one that counts tenths of a kWh.
 func TestStepIsTheResolution(t *testing.T) {
 	const begin = clock.Stamp(1_790_000_000_000_000_000)
-	coarse := Meter{ID: "m", Scope: Rack, Quantity: Counter, Scale: Scale{360_000_000_000, 1}, Accuracy: 0.01}
+	coarse := Meter{ID: "m", Scope: Rack, Quantity: Counter, Scale: Scale{360_000_000_000, 1}, Accuracy: 0.01,
+		Period: time.Second, PeriodFrom: Specification} // which is how often it looks, not how often it can be seen to move
 	fine := coarse
 	fine.Scale, fine.Step = Scale{3_600_000, 1}, 100_000
 	read := func(perStep int64) (samples []Sample) {

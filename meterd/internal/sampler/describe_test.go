@@ -29,6 +29,7 @@ func TestPublishedPeriod(t *testing.T) {
 		{"read less often than it refreshes", 500 * ms, 100 * ms, power.Publication, 0, 500 * ms, power.Publication},
 		{"an assumption becomes a schedule", time.Second, 100 * ms, power.Assumed, 0, time.Second, power.Specification},
 		{"no excuse beyond a second", 10 * time.Second, 100 * ms, power.Publication, 0, time.Second, power.Publication},
+		{"slower than a second, read less often still", 10 * time.Second, 5 * time.Second, power.Measured, 0, 5 * time.Second, power.Measured},
 		{"slower than its schedule", time.Second, 5 * time.Second, power.Measured, 0, 5 * time.Second, power.Measured},
 		{"not known stays not known", time.Second, 0, power.Unknown, 0, 0, power.Unknown},
 		{"fast schedules change nothing", 100 * ms, ms, power.Specification, 0, ms, power.Specification},

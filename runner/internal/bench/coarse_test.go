@@ -38,6 +38,7 @@ func TestACoarseCounterGivesWayToSampledPower(t *testing.T) {
 		coarse bool
 	}{
 		{"0.1 kWh over ten minutes", 360_000, Window{at(20), at(620)}, "pdu/inlet-1/power", true},
+		{"20 Wh over ten minutes, which it covers", 72_000, Window{at(100), at(700)}, "pdu/inlet-1/power", true},
 		{"1 Wh over a quarter of an hour", 3600, Window{at(20), at(840)}, "pdu/inlet-1/energy", false},
 		{"1 J over ten minutes", 1, Window{at(20), at(620)}, "pdu/inlet-1/energy", false},
 	} {
@@ -51,6 +52,26 @@ func TestACoarseCounterGivesWayToSampledPower(t *testing.T) {
 		if math.Abs(got.Mean.Watts()-1140) > 6 {
 			t.Errorf("%s: %v, want 1140 W", c.name, got.Mean)
 		}
+	}
+}
+
+// Values that a device kept are on its host's clock, as the reads are: both are brought onto the runner's.
+func TestBufferedSamplesFollowTheHostsClock(t *testing.T) {
+	const ahead = 7 * time.Second
+	ring := instantOf("GPU-00")
+	ring.Buffered = true
+	f := feed{host: "load", boot: "boot-1", run: "r1", source: "nvml", from: 0, to: 130, ahead: ahead, epoch: at(-1000).Add(ahead), meters: []power.Meter{ring},
+		watts: func(_ int, now float64) float64 { return 300 + now }}
+	batches := f.batches()
+	for i := range batches {
+		for k := range batches[i].Samples {
+			s := &batches[i].Samples[k]
+			s.Device, s.Time = s.Time, s.Time.Add(time.Second) // handed over a second after it was taken
+		}
+	}
+	list, errs := Join(testWindow, batches, PowerPlan{}, runnerClock)
+	if len(errs) > 0 || len(list) != 1 || !list[0].Valid || math.Abs(list[0].Mean.Watts()-360) > 0.2 {
+		t.Errorf("got %+v, %v; want the mean of 310 W and 410 W", list, errs)
 	}
 }
 
