@@ -73,9 +73,7 @@ func NewSeries(m Meter, samples []Sample) *Series {
 	if s.problem != "" {
 		return s
 	}
-	if m.Buffered {
-		samples = byDevice(samples)
-	}
+	samples = m.Placed(samples)
 	if !ordered(samples) {
 		samples = slices.Clone(samples)
 		slices.SortFunc(samples, inOrder)
@@ -131,8 +129,12 @@ func inOrder(a, b Sample) int {
 	return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.Within, b.Within), cmp.Compare(a.Raw, b.Raw))
 }
 
-// byDevice places the samples of a device that keeps its values: each was taken at its own time, not when all were handed over.
-func byDevice(samples []Sample) []Sample {
+// Placed returns the samples of a device that keeps its values (Buffered) with the time at which each was taken, not that of
+// their handing over; others as they are.
+func (m Meter) Placed(samples []Sample) []Sample {
+	if !m.Buffered {
+		return samples
+	}
 	samples = slices.Clone(samples)
 	for i := range samples {
 		if samples[i].Device != 0 {

@@ -36,7 +36,7 @@ func readings(t Trace, origin clock.Stamp) (values, error) {
 	if m.Scale.Num <= 0 || m.Scale.Den <= 0 {
 		return values{}, fmt.Errorf("scale %d/%d is not usable", m.Scale.Num, m.Scale.Den)
 	}
-	list := slices.DeleteFunc(slices.Clone(t.Samples), func(s power.Sample) bool { return s.Status != power.OK || s.Time <= 0 })
+	list := slices.DeleteFunc(slices.Clone(m.Placed(t.Samples)), func(s power.Sample) bool { return s.Status != power.OK || s.Time <= 0 })
 	slices.SortStableFunc(list, func(a, b power.Sample) int { return cmp.Compare(a.Time, b.Time) })
 	if len(list) < 2 {
 		return values{}, errors.New("fewer than two samples with a value")
