@@ -173,7 +173,9 @@ func (l *listener) listen(ctx context.Context) ([]power.Batch, window, error) {
 	for i, url := range l.urls {
 		go func() {
 			var err error
-			lists[i], err = gather(limited, url)
+			if lists[i], err = gather(limited, url); err != nil {
+				stop() // without one of them the rest says too little
+			}
 			errs <- err
 		}()
 	}

@@ -1,6 +1,10 @@
 package topology
 
-import "slices"
+import (
+	"slices"
+
+	"agentwatt/shared/settings"
+)
 
 // nearest returns the candidate most like name; empty if none is like it. The first in natural order wins a tie.
 func nearest(name string, candidates []string) (best string) {
@@ -23,7 +27,7 @@ func suggest(name string, candidates []string) string {
 	return ""
 }
 
-// distance returns the edits of single bytes that make a into b (Levenshtein), or limit where they are at least that many.
+// distance returns the edits that make a into b, or limit where they are at least that many.
 func distance(a, b string, limit int) int {
 	if a == b {
 		return 0
@@ -31,20 +35,5 @@ func distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit || len(a) > maxLength || len(b) > maxLength {
 		return limit
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			edit := corner
-			if a[i] != b[j] {
-				edit = 1 + min(corner, row[j], row[j+1])
-			}
-			corner, row[j+1] = row[j+1], edit
-		}
-	}
-	return min(row[len(b)], limit)
+	return min(settings.Edits(a, b), limit)
 }

@@ -44,6 +44,7 @@ func (d *description) publish(m power.Meter) power.Meter {
 		m.Period = min(d.interval, slowest)
 		m.PeriodFrom = max(m.PeriodFrom, power.Specification)
 	}
+	m = cleanMeter(m)
 	if d.refine != nil {
 		m = d.refine(m)
 	}

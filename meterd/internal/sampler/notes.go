@@ -1,6 +1,7 @@
 package sampler
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,14 +21,11 @@ const selfEvery = time.Minute
 // the read lasted.
 func (r *reader) note(took time.Duration) {
 	if r.noter != nil {
-		had := len(r.batch.Notes)
-		r.batch.Notes = r.noter.Notes(r.batch.Notes)
-		r.hear(r.batch.Notes[had:])
+		had := len(r.pending)
+		r.pending = r.noter.Notes(r.pending)
+		r.hear(r.pending[had:])
 	}
-	if len(r.pending) > 0 {
-		r.batch.Notes = append(r.batch.Notes, r.pending...)
-		r.pending = r.pending[:0]
-	}
+	r.release()
 	if r.slow.add(took) {
 		r.tellPace()
 	}
@@ -38,6 +36,19 @@ func (r *reader) note(took time.Duration) {
 		}
 		r.own.next = now.Add(selfEvery)
 	}
+}
+
+// release moves what is to be said into the batch, as much as it takes; the rest waits for the next one.
+func (r *reader) release() {
+	n := min(len(r.pending), max(maxNotes-len(r.batch.Notes), 0))
+	if n == 0 {
+		return
+	}
+	for _, x := range r.pending[:n] {
+		x.Device, x.Key, x.Value = clean(x.Device), clean(x.Key), clean(x.Value)
+		r.batch.Notes = append(r.batch.Notes, x)
+	}
+	r.pending = slices.Delete(r.pending, 0, n)
 }
 
 // hear tells whoever listens what the source noted: a calibration may depend on a driver's version.

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"agentwatt/shared/settings"
 )
 
 // Objective limits one percentile of one metric, e.g. "p25(output_speed) >= 60" or "p95(ttft) <= 5s".
@@ -177,30 +179,9 @@ func (p *objectiveParser) limit(m Metric) (float64, error) {
 func nearestMetric(name string) Metric {
 	best, least := Metric(""), math.MaxInt
 	for _, m := range Metrics() {
-		if d := editDistance(name, string(m)); d < least {
+		if d := settings.Edits(name, string(m)); d < least {
 			best, least = m, d
 		}
 	}
 	return best
-}
-
-// editDistance is Levenshtein's: insertions, deletions and substitutions that turn a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
