@@ -55,6 +55,23 @@ func TestACoarseCounterGivesWayToSampledPower(t *testing.T) {
 	}
 }
 
+// A counter of kWh that is declared as Wh says a thousandth of the power: the figure is invalid, or at least degraded where the
+// counter moved too seldom to be compared.
+func TestKWhAsWhIsNeverAFigure(t *testing.T) {
+	for _, c := range []struct {
+		watts  float64
+		window Window
+		code   power.Code
+	}{{100_000, Window{at(100), at(700)}, power.CrossCheck}, {10_000, Window{at(20), at(320)}, SecondChoice}} {
+		f := pdu(3_600_000, func(float64) float64 { return c.watts })
+		f.meters[1].Scale.Num /= 1000
+		got := joinOne(t, f, c.window)
+		if !hasCode(got, c.code) || c.code == power.CrossCheck && got.Valid {
+			t.Errorf("%v: valid %v, %v; want %s", c.window, got.Valid, got.Warnings, c.code)
+		}
+	}
+}
+
 // Values that a device kept are on its host's clock, as the reads are: both are brought onto the runner's.
 func TestBufferedSamplesFollowTheHostsClock(t *testing.T) {
 	const ahead = 7 * time.Second

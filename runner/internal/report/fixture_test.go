@@ -303,6 +303,7 @@ func scopesRun() Run {
 	r := b.finish(experiment(), true)
 	r.Context = []bench.Context{
 		{Key: "power_limit_enforced_watts", Value: "1400", Devices: []string{"GPU-0", "GPU-1", "GPU-2", "GPU-3", "GPU-4", "GPU-5"}},
+		{Key: "read_interval_seconds", Value: "0.2, then 0.1", Changes: 1, Devices: []string{"nvml on gb300"}},
 		{Key: "read_p99_seconds", Value: "0.00031", Devices: []string{"nvml on gb300"}},
 		{Key: "throttle_reasons", Value: "none, then sw_power_cap, then none", Changes: 2, Devices: []string{"GPU-2"}},
 	}
