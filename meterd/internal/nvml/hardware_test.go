@@ -25,9 +25,6 @@ import (
 
 func openHardware(t *testing.T, o Options) *Source {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("short")
-	}
 	s, err := Open(t.Context(), o)
 	sourcetest.RequireOrSkip(t, "nvml", err)
 	t.Cleanup(func() { s.Close() })
