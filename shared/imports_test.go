@@ -37,13 +37,14 @@ const pure = `^(net|os|log|log/slog|os/signal|net/http|syscall|math/rand)($|/htt
 
 // only says that a dependency is imported under one directory alone: what drags in a world stays in one room.
 var only = []struct{ match, dir string }{
-	{`^github.com/nats-io/`, "shared/bus"},
+	{`^github.com/nats-io/nats`, "shared/bus"},
+	{`^github.com/nats-io/nkeys`, "shared/evidence"},
 	{`^github.com/NVIDIA/go-nvml`, "meterd/internal/nvml"},
 	{`^github.com/bougou/go-ipmi`, "meterd/internal/ipmi"},
 	{`^github.com/gosnmp/`, "meterd/internal/snmp"},
 	{`^github.com/stmcginnis/gofish`, "meterd/internal/redfish"},
 	{`^github.com/parquet-go/`, "runner/internal/rundir"},
-	{`^google.golang.org/protobuf`, "shared/wire"},
+	{`^google.golang.org/protobuf/(proto|reflect|types)`, "shared/wire"},
 }
 
 // pureDirs may not start goroutines or read the clock.

@@ -40,7 +40,26 @@ type Batch struct {
 	Meters  []Meter     //
 	Samples []Sample    // grouped by meter after decoding, each group in reading order
 	Notes   []Note      // what else the source has to say, in order of time
+	Losses  []Loss      // batches, of this source or of others, that are known to be lost
 }
+
+// Loss names batches of one run of one source that were produced and are not, or not any more, in the stream. It travels in
+// a later batch, so that what is missing is on record and not only a hole.
+type Loss struct {
+	Run, Source string
+	First       uint64 // Seq of the first lost batch
+	Last        uint64 // Seq of the last lost batch; 0: all from First on, and how many there were is not known
+	Reason      string // one of the constants below, or the words of whoever knows better
+}
+
+// Reasons of a Loss.
+const (
+	LostQueue   = "queue-full"  // the bus was away or too slow for longer than the sampler's memory lasts
+	LostRefused = "refused"     // the bus would never take the batch
+	LostStop    = "not-stopped" // the run ended without storing what it had: killed, or power lost
+	LostSize    = "max-bytes"   // discarded, the oldest first, because the store is only so large
+	LostAge     = "max-age"     // discarded because it was older than is kept
+)
 
 // Note is a fact beside the samples that helps to judge them: a power limit or clock in force, an event, what was measured
 // of a sensor. It never carries power or energy: those are samples.

@@ -18,6 +18,14 @@ func checkBatch(b *power.Batch) error {
 	if len(b.Notes) > MaxNotes {
 		return fmt.Errorf("%d notes, limit %d", len(b.Notes), MaxNotes)
 	}
+	if len(b.Losses) > MaxLosses {
+		return fmt.Errorf("%d losses, limit %d", len(b.Losses), MaxLosses)
+	}
+	for i := range b.Losses {
+		if err := checkLoss(&b.Losses[i]); err != nil {
+			return fmt.Errorf("loss %d: %w", i, err)
+		}
+	}
 	for i := range b.Notes {
 		if err := checkNote(&b.Notes[i]); err != nil {
 			return fmt.Errorf("note %d: %w", i, err)
@@ -39,6 +47,16 @@ func checkNote(n *power.Note) error {
 		return fmt.Errorf("time %d: out of range", n.Time)
 	}
 	for _, t := range [...]struct{ what, s string }{{"device", n.Device}, {"key", n.Key}, {"value", n.Value}} {
+		if err := checkText(t.what, t.s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkLoss reports what of a loss cannot be encoded.
+func checkLoss(l *power.Loss) error {
+	for _, t := range [...]struct{ what, s string }{{"run", l.Run}, {"source", l.Source}, {"reason", l.Reason}} {
 		if err := checkText(t.what, t.s); err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func (d *Decoder) Decode(b *power.Batch, data []byte) error {
 	if err == nil {
 		err = d.count.check()
 	}
-	*b = power.Batch{Meters: b.Meters[:0], Samples: b.Samples[:0], Notes: b.Notes[:0]}
+	*b = power.Batch{Meters: b.Meters[:0], Samples: b.Samples[:0], Notes: b.Notes[:0], Losses: b.Losses[:0]}
 	if err == nil {
 		d.begin(b)
 		err = read(data, d.texts, d)

@@ -141,7 +141,7 @@ func manyDevices() []byte {
 func TestDecodeTruncated(t *testing.T) {
 	whole := mustEncode(t, oddities())
 	for n := range whole {
-		if b, err := Decode(whole[:n]); err == nil && len(b.Samples) == len(oddities().Samples) && len(b.Notes) == len(oddities().Notes) {
+		if b, err := Decode(whole[:n]); err == nil && len(b.Samples) == len(oddities().Samples) && len(b.Notes) == len(oddities().Notes) && len(b.Losses) == len(oddities().Losses) {
 			t.Errorf("%d of %d bytes decode to all samples and notes", n, len(whole))
 		}
 	}

@@ -60,6 +60,10 @@ func (e *Encoder) Encode(dst []byte, b *power.Batch) ([]byte, error) {
 		e.body = appendNote(e.body[:0], &b.Notes[i])
 		dst = appendMessage(dst, batchNotes, e.body)
 	}
+	for i := range b.Losses {
+		e.body = appendLoss(e.body[:0], &b.Losses[i])
+		dst = appendMessage(dst, batchLosses, e.body)
+	}
 	return dst, nil
 }
 
@@ -159,6 +163,14 @@ func appendNote(dst []byte, n *power.Note) []byte {
 	dst = appendText(dst, noteDevice, n.Device)
 	dst = appendText(dst, noteKey, n.Key)
 	return appendText(dst, noteValue, n.Value)
+}
+
+func appendLoss(dst []byte, l *power.Loss) []byte {
+	dst = appendText(dst, lossRun, l.Run)
+	dst = appendText(dst, lossSource, l.Source)
+	dst = appendUint(dst, lossFirst, l.First)
+	dst = appendUint(dst, lossLast, l.Last)
+	return appendText(dst, lossReason, l.Reason)
 }
 
 // The append functions below leave out a field whose value is the default, as proto3 does.

@@ -67,6 +67,7 @@ func FuzzRoundTrip(f *testing.F) {
 			}
 		}
 		for range n.next() & 3 {
+			b.Losses = append(b.Losses, power.Loss{Run: text, Source: text, First: uint64(n.next()), Last: uint64(n.next()), Reason: "r"})
 			b.Notes = append(b.Notes, power.Note{Time: clock.Stamp(n.next() % maxMicros * 1000), Device: text, Key: text, Value: "v"})
 		}
 		if diff := cmp.Diff(b, decoded(t, b), cmpopts.EquateNaNs()); diff != "" {

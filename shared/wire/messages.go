@@ -15,7 +15,7 @@ import (
 type counter struct {
 	version                uint64
 	devices, kinds, series int
-	notes                  int
+	notes, losses          int
 }
 
 func (c *counter) field(f field) (err error) {
@@ -30,6 +30,8 @@ func (c *counter) field(f field) (err error) {
 		c.series++
 	case batchNotes:
 		c.notes++
+	case batchLosses:
+		c.losses++
 	}
 	return err
 }
@@ -42,6 +44,8 @@ func (c *counter) check() error {
 		return fmt.Errorf("version %d is newer than %d, the newest known here", c.version, Version)
 	case max(c.devices, c.kinds, c.series) > MaxMeters:
 		return fmt.Errorf("%d meters, %d devices, %d kinds: limit %d each", c.series, c.devices, c.kinds, MaxMeters)
+	case c.losses > MaxLosses:
+		return fmt.Errorf("%d losses, limit %d", c.losses, MaxLosses)
 	case c.notes > MaxNotes:
 		return fmt.Errorf("%d notes, limit %d", c.notes, MaxNotes)
 	}
@@ -80,6 +84,9 @@ func (d *Decoder) field(f field) (err error) {
 	case batchNotes:
 		b.Notes = append(b.Notes, power.Note{})
 		err = f.message("note", (*note)(&b.Notes[len(b.Notes)-1]))
+	case batchLosses:
+		b.Losses = append(b.Losses, power.Loss{})
+		err = f.message("loss", (*loss)(&b.Losses[len(b.Losses)-1]))
 	}
 	return err
 }
@@ -101,6 +108,25 @@ func (n *note) field(f field) (err error) {
 		n.Key, err = f.text("key")
 	case noteValue:
 		n.Value, err = f.text("value")
+	}
+	return err
+}
+
+// loss reads the message Loss.
+type loss power.Loss
+
+func (l *loss) field(f field) (err error) {
+	switch f.number {
+	case lossRun:
+		l.Run, err = f.text("run")
+	case lossSource:
+		l.Source, err = f.text("source")
+	case lossFirst:
+		l.First, err = f.uint()
+	case lossLast:
+		l.Last, err = f.uint()
+	case lossReason:
+		l.Reason, err = f.text("reason")
 	}
 	return err
 }

@@ -146,6 +146,11 @@ func batchFrom(m protoreflect.Message) *power.Batch {
 			Time: clock.Stamp(n.int("time_micros") * 1000), Device: n.text("device"), Key: n.text("key"), Value: n.text("value"),
 		})
 	}
+	for _, l := range r.list("losses") {
+		b.Losses = append(b.Losses, power.Loss{
+			Run: l.text("run"), Source: l.text("source"), First: l.get("first").Uint(), Last: l.get("last").Uint(), Reason: l.text("reason"),
+		})
+	}
 	return b
 }
 

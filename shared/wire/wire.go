@@ -21,6 +21,7 @@ const (
 	MaxSamples = 1 << 20 // samples in a batch
 	MaxText    = 4096    // bytes in any one text
 	MaxNotes   = 4096    // notes in a batch
+	MaxLosses  = 4096    // losses in a batch
 
 	// maxMadeID bounds an id made from a kind and a device, which costs the sender almost nothing.
 	maxMadeID = 256
@@ -41,6 +42,13 @@ const (
 	batchKinds   = 11
 	batchSeries  = 12
 	batchNotes   = 13
+	batchLosses  = 14
+
+	lossRun    = 1
+	lossSource = 2
+	lossFirst  = 3
+	lossLast   = 4
+	lossReason = 5
 
 	noteTime   = 1
 	noteDevice = 2

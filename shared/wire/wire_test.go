@@ -94,6 +94,7 @@ func oddities() *power.Batch {
 			{Meter: 4, Time: epoch, Raw: -6},
 			{Meter: 4, Time: epoch, Raw: -8, Status: power.OK},
 		},
+		Losses: []power.Loss{{Run: "r0", Source: "nvml", First: 4, Last: 9, Reason: power.LostQueue}, {Run: "r0", Source: "ipmi", First: 7, Reason: power.LostStop}},
 		Notes: []power.Note{
 			{}, {Time: epoch, Device: "d", Key: "power_limit_watts", Value: "700"}, {Time: -maxMicros * 1000, Key: "k", Value: "wörds"},
 		},
@@ -210,6 +211,8 @@ func TestEncodeRefuses(t *testing.T) {
 		{"out of range", batchOf(power.Sample{Time: math.MaxInt64})},
 		{"out of range", batchOf(power.Sample{Within: math.MaxInt64})},
 		{"out of range", batchOf(power.Sample{Device: math.MinInt64})},
+		{"4097 losses, limit 4096", power.Batch{Losses: make([]power.Loss, 4097)}},
+		{"loss 1: run: not UTF-8", power.Batch{Losses: []power.Loss{{}, {Run: "\xff"}}}},
 		{"4097 notes, limit 4096", power.Batch{Notes: make([]power.Note, 4097)}},
 		{"note 1: value: not UTF-8", power.Batch{Notes: []power.Note{{}, {Value: "\xff"}}}},
 		{"note 0: time 9223372036854775807: out of range", power.Batch{Notes: []power.Note{{Time: math.MaxInt64}}}},
