@@ -25,23 +25,30 @@ var reference []byte
 
 // config is meterd's configuration; meterd.yaml explains each setting.
 type config struct {
-	Host         string  `yaml:"host"`
-	Profile      profile `yaml:"profile"`
-	Study        span    `yaml:"study"`
-	Calibrations string  `yaml:"calibrations"`
-	SysRoot      string  `yaml:"sys_root"`
-	ProcRoot     string  `yaml:"proc_root"`
-	Bus          busConf `yaml:"bus"`
-	Sources      sources `yaml:"sources"`
+	Host         string     `yaml:"host"`
+	Profile      profile    `yaml:"profile"`
+	Study        span       `yaml:"study"`
+	Calibrations string     `yaml:"calibrations"`
+	SysRoot      string     `yaml:"sys_root"`
+	ProcRoot     string     `yaml:"proc_root"`
+	KeyFile      string     `yaml:"key_file"`
+	Bus          busConf    `yaml:"bus"`
+	Hub          hubConf    `yaml:"hub"`
+	Direct       directConf `yaml:"direct"`
+	Rollups      rollupConf `yaml:"rollups"`
+	Influx       influxConf `yaml:"influx"`
+	Status       statusConf `yaml:"status"`
+	Sources      sources    `yaml:"sources"`
 }
 
 type busConf struct {
-	Listen      string `yaml:"listen"`
-	AllowRemote bool   `yaml:"allow_remote"`
-	Dir         string `yaml:"dir"`
-	MaxBytes    size   `yaml:"max_bytes"`
-	MaxAge      span   `yaml:"max_age"`
-	Flush       span   `yaml:"flush"`
+	Listen   string   `yaml:"listen"`
+	TLS      tlsConf  `yaml:"tls"`
+	Readers  []string `yaml:"readers"`
+	Dir      string   `yaml:"dir"`
+	MaxBytes size     `yaml:"max_bytes"`
+	MaxAge   span     `yaml:"max_age"`
+	Flush    span     `yaml:"flush"`
 }
 
 type sources struct {
@@ -87,6 +94,9 @@ func defaults(p profile) config {
 			Listen: "127.0.0.1:4222", Dir: "/var/lib/meterd",
 			MaxBytes: 8 << 30, MaxAge: span(7 * 24 * time.Hour), Flush: span(time.Second),
 		},
+		Rollups: rollupConf{Second: span(30 * day), Minute: span(365 * day), Hour: span(3650 * day)},
+		Direct:  directConf{Stream: "POWER"},
+		Influx:  influxConf{Batch: 5000, Flush: span(time.Second)}, Status: statusConf{Listen: "127.0.0.1:9477"},
 		Sources: sources{
 			NVML: nvmlConf{Common: gpus}, AMDGPU: gpus, AMDSMI: libraryConf{Common: gpus}, RAPL: counters, Hwmon: counters,
 			IPMI: ipmiConf{Common: remote, Device: "/dev/ipmi0"}, SNMP: snmpConf{Common: remote}, Redfish: redfishConf{Common: remote},
@@ -131,16 +141,21 @@ func (c config) check() error {
 	case c.SysRoot == "" || c.ProcRoot == "":
 		return errors.New("sys_root or proc_root is empty")
 	}
-	if err := cmp.Or(c.Sources.Simulated.check(), c.Sources.checkRemote()); err != nil {
-		return err
-	}
-	host, _, err := net.SplitHostPort(c.Bus.Listen)
+	return cmp.Or(c.Sources.Simulated.check(), c.Sources.checkRemote(), c.Bus.check(), c.Hub.check(), c.Direct.check(), c.Influx.check(), c.Status.check())
+}
+
+// check finds a bus that others than its readers could read.
+func (b busConf) check() error {
+	host, _, err := net.SplitHostPort(b.Listen)
 	if err != nil {
 		return fmt.Errorf("bus.listen: %w", err)
 	}
-	if !c.Bus.AllowRemote && !loopback(host) {
-		err := fmt.Errorf("bus.listen: %s can be reached from other hosts, and the bus asks nobody who they are", c.Bus.Listen)
-		return fault.Hint(err, "listen on 127.0.0.1, or set bus.allow_remote: true on a network that you trust")
+	if loopback(host) {
+		return nil
+	}
+	if !b.TLS.given() || len(b.Readers) == 0 {
+		err := fmt.Errorf("bus.listen: %s can be reached from other hosts: TLS and the public keys of its readers are needed", b.Listen)
+		return fault.Hint(err, "listen on 127.0.0.1, or set bus.tls and bus.readers")
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func TestParseErrors(t *testing.T) {
 }
 
 func TestRemoteIsAllowedOnRequest(t *testing.T) {
-	if _, err := parse("x.yaml", strings.NewReader("bus: {listen: 0.0.0.0:4222, allow_remote: true}\n")); err != nil {
+	if _, err := parse("x.yaml", strings.NewReader("bus: {listen: 0.0.0.0:4222, tls: {cert_file: c, key_file: k}, readers: [UA]}\n")); err != nil {
 		t.Error(err)
 	}
 }
