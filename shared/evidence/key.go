@@ -71,12 +71,13 @@ func (k *Key) Sign(data []byte) ([]byte, error) {
 
 func (k *Key) sign(body []byte) ([]byte, error) { return k.Sign(append([]byte(signed), body...)) }
 
-func verify(public string, body, sig []byte) error {
+// verify reports whether sig is the signature of a public key on context and body.
+func verify(public, context string, body, sig []byte) error {
 	pair, err := nkeys.FromPublicKey(public)
 	if err != nil || !nkeys.IsValidPublicUserKey(public) {
 		return fmt.Errorf("%q is not the public key of a user", public)
 	}
-	if err := pair.Verify(append([]byte(signed), body...), sig); err != nil {
+	if err := pair.Verify(append([]byte(context), body...), sig); err != nil {
 		return fmt.Errorf("signature of %s does not fit", public)
 	}
 	return nil

@@ -199,5 +199,5 @@ func (s Sealed) Check() error {
 	if s.Signature == nil {
 		return nil
 	}
-	return verify(s.Signer, s.body, s.Signature)
+	return verify(s.Signer, signed, s.body, s.Signature)
 }
