@@ -44,6 +44,7 @@ var only = []struct{ match, dir string }{
 	{`^github.com/gosnmp/`, "meterd/internal/snmp"},
 	{`^github.com/stmcginnis/gofish`, "meterd/internal/redfish"},
 	{`^github.com/parquet-go/`, "runner/internal/rundir"},
+	{`^github.com/spf13/cobra/doc`, "shared/manual"},
 	{`^google.golang.org/protobuf/(proto|reflect|types)`, "shared/wire"},
 }
 
