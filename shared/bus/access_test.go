@@ -24,7 +24,7 @@ func TestReaderCannotWrite(t *testing.T) {
 		return data
 	}
 	consumer := func(deliver string) []byte {
-		return payload(map[string]any{"stream_name": Stream, "config": map[string]any{
+		return payload(map[string]any{"stream_name": Power, "config": map[string]any{
 			"deliver_subject": deliver, "ack_policy": "none", "deliver_policy": "all",
 		}})
 	}
@@ -33,17 +33,17 @@ func TestReaderCannotWrite(t *testing.T) {
 		data                 []byte
 	}{
 		{"publish a batch", "power.gpu-01.nvml", "", []byte("forged")},
-		{"purge", "$JS.API.STREAM.PURGE." + Stream, "", nil},
-		{"delete the stream", "$JS.API.STREAM.DELETE." + Stream, "", nil},
-		{"delete a message", "$JS.API.STREAM.MSG.DELETE." + Stream, "", payload(map[string]any{"seq": 1})},
-		{"update the stream", "$JS.API.STREAM.UPDATE." + Stream, "", payload(map[string]any{"name": Stream, "subjects": []string{"x"}})},
+		{"purge", "$JS.API.STREAM.PURGE." + Power, "", nil},
+		{"delete the stream", "$JS.API.STREAM.DELETE." + Power, "", nil},
+		{"delete a message", "$JS.API.STREAM.MSG.DELETE." + Power, "", payload(map[string]any{"seq": 1})},
+		{"update the stream", "$JS.API.STREAM.UPDATE." + Power, "", payload(map[string]any{"name": Power, "subjects": []string{"x"}})},
 		{"create a stream", "$JS.API.STREAM.CREATE.OTHER", "", payload(map[string]any{"name": "OTHER", "subjects": []string{"other"}})},
 		{"restore a stream", "$JS.API.STREAM.RESTORE.OTHER", "", nil},
-		{"remove a peer", "$JS.API.STREAM.PEER.REMOVE." + Stream, "", nil},
-		{"create a consumer", "$JS.API.CONSUMER.CREATE." + Stream, "", consumer("power.forged.nvml")},
-		{"have a consumer purge", "$JS.API.CONSUMER.CREATE." + Stream, "", consumer("$JS.API.STREAM.PURGE." + Stream)},
+		{"remove a peer", "$JS.API.STREAM.PEER.REMOVE." + Power, "", nil},
+		{"create a consumer", "$JS.API.CONSUMER.CREATE." + Power, "", consumer("power.forged.nvml")},
+		{"have a consumer purge", "$JS.API.CONSUMER.CREATE." + Power, "", consumer("$JS.API.STREAM.PURGE." + Power)},
 		{"have an answer stored", getAPI, "power.forged.nvml", payload(map[string]any{"seq": 1})},
-		{"have an answer purge", getAPI, "$JS.API.STREAM.PURGE." + Stream, payload(map[string]any{"seq": 1})},
+		{"have an answer purge", getAPI, "$JS.API.STREAM.PURGE." + Power, payload(map[string]any{"seq": 1})},
 		{"have information stored", infoAPI, "power.forged.nvml", nil},
 		{"shut the server down", "$SYS.REQ.SERVER.PING", "", nil},
 	} {
@@ -80,8 +80,8 @@ func TestReaderCannotWrite(t *testing.T) {
 // unchanged checks that the stream is as it was: three messages, its subjects, no consumer, no other stream.
 func unchanged(t *testing.T, s *Server) {
 	t.Helper()
-	js := publisher(t, s).js
-	stream, err := js.Stream(t.Context(), Stream)
+	js := s.js
+	stream, err := js.Stream(t.Context(), Power)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func unchanged(t *testing.T, s *Server) {
 	for range names.Name() {
 		n++
 	}
-	if n != 1 || names.Err() != nil {
+	if n != len(sealed)+1 || names.Err() != nil {
 		t.Errorf("%d streams, %v", n, names.Err())
 	}
 }

@@ -63,12 +63,11 @@ func benchmarkBatches(b *testing.B, how mode, batch *power.Batch) {
 // benchmarkJSONBatches sends the same way, but for the encoding.
 func benchmarkJSONBatches(b *testing.B, how mode, batch *power.Batch) {
 	s := serveTest(b, how.options)
-	p := publisher(b, s)
 	var rows []row
 	pipeline(b, s, how, len(batch.Samples), func(int) error {
 		data, err := json.Marshal(rowsOf(batch))
 		if err == nil {
-			_, err = p.js.Publish(b.Context(), Subject("json", "batch"), data)
+			_, err = s.js.Publish(b.Context(), Subject("json", "batch"), data)
 		}
 		return err
 	}, func(m Message) (int, error) {

@@ -16,9 +16,6 @@ import (
 	"agentwatt/shared/clock"
 )
 
-// Stream is the name of the JetStream stream that holds the batches.
-const Stream = "POWER"
-
 const (
 	subjects   = subjectRoot + ".>"                   // what the stream takes in
 	infoAPI    = "meter.info"                         // request: state of the stream
@@ -30,9 +27,10 @@ const (
 	account    = "METER"
 )
 
-// Message is one batch as it was stored.
+// Message is one sealed batch or roll-up as it was stored.
 type Message struct {
-	Subject  string      // power.<host>.<source>, escaped
+	Stream   string      // that it is in: Power, a roll-up's, or a hub's mirror of one
+	Subject  string      // power.<host>.<source>, escaped; of a roll-up rollup.<length>.<host>.<source>
 	Host     string      // from the subject
 	Source   string      // from the subject
 	Sequence uint64      // position in the stream, from 1

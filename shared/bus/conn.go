@@ -88,7 +88,7 @@ func (c *Conn) info(ctx context.Context) (streamInfo, error) {
 	var info streamInfo
 	m, err := c.nc.RequestWithContext(ctx, infoAPI, nil)
 	if errors.Is(err, nats.ErrNoResponders) {
-		return info, fmt.Errorf("no stream %s there: not the bus of a meterd", Stream)
+		return info, fmt.Errorf("no stream %s there: not the bus of a meterd", Power)
 	}
 	if err == nil {
 		err = json.Unmarshal(m.Data, &info)
@@ -97,7 +97,7 @@ func (c *Conn) info(ctx context.Context) (streamInfo, error) {
 		err = errors.New(info.Error.Description)
 	}
 	if err != nil {
-		return info, fmt.Errorf("ask for stream %s: %w", Stream, err)
+		return info, fmt.Errorf("ask for stream %s: %w", Power, err)
 	}
 	return info, nil
 }

@@ -112,7 +112,7 @@ func TestCorruptStreamIsLeftAlone(t *testing.T) {
 	s := serveTest(t, ServerOptions{Dir: dir})
 	publish(t, publisher(t, s), "run", 1, 5)
 	s.Close()
-	stream := filepath.Join(dir, streamDir, Stream)
+	stream := filepath.Join(dir, streamDir, Power)
 	damage(t, filepath.Join(stream, "meta.inf"))
 	_, err := Serve(t.Context(), ServerOptions{Dir: dir, Log: verbose(t)})
 	if err == nil || !strings.Contains(err.Error(), "move "+stream+" away") {
@@ -127,7 +127,7 @@ func TestCorruptStreamIsLeftAlone(t *testing.T) {
 func TestHalfMadeStreamIsMadeAgain(t *testing.T) {
 	dir := t.TempDir()
 	serveTest(t, ServerOptions{Dir: dir}).Close()
-	meta := filepath.Join(dir, streamDir, Stream, "meta.inf")
+	meta := filepath.Join(dir, streamDir, Power, "meta.inf")
 	for _, spoil := range []func() error{
 		func() error { return os.Truncate(meta, 0) },
 		func() error { return os.Remove(meta) },
@@ -147,7 +147,7 @@ func TestCorruptBlockShowsAsGap(t *testing.T) {
 	s := serveTest(t, ServerOptions{Dir: dir})
 	publish(t, publisher(t, s), "run", 1, 20)
 	s.Close()
-	blocks, err := filepath.Glob(filepath.Join(dir, streamDir, Stream, "msgs", "*.blk"))
+	blocks, err := filepath.Glob(filepath.Join(dir, streamDir, Power, "msgs", "*.blk"))
 	if err != nil || len(blocks) == 0 {
 		t.Fatalf("no blocks: %v", err)
 	}

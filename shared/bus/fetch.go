@@ -30,13 +30,14 @@ const (
 // fetcher gets stored messages, one request at a time.
 type fetcher struct {
 	nc     *nats.Conn
+	api    string // subject that is asked
 	sub    *nats.Subscription
 	prefix string // of the subjects for answers
 	asked  uint64 // number of the request under way, which ends the subject of its answers
 }
 
-func newFetcher(nc *nats.Conn) (*fetcher, error) {
-	f := &fetcher{nc: nc, prefix: nc.NewInbox() + "."}
+func newFetcher(nc *nats.Conn, api string) (*fetcher, error) {
+	f := &fetcher{nc: nc, api: api, prefix: nc.NewInbox() + "."}
 	var err error
 	if f.sub, err = nc.SubscribeSync(f.prefix + "*"); err != nil {
 		return nil, fmt.Errorf("subscribe to answers: %w", err)
@@ -50,7 +51,7 @@ func (f *fetcher) close() { _ = f.sub.Unsubscribe() }
 // fetch hands the messages of one answer to fn, in order, and reports whether the store has more. An error of fn ends it
 // and is returned as it is. An answer that stops coming is an error that wraps context.DeadlineExceeded.
 func (f *fetcher) fetch(ctx context.Context, r getRequest, fn func(Message) error) (more bool, err error) {
-	if r.MultiLast == nil {
+	if r.MultiLast == nil && r.Batch == 0 {
 		r.Batch, r.MaxBytes = fetchMessages, fetchBytes
 	}
 	data, err := json.Marshal(r)
@@ -59,7 +60,7 @@ func (f *fetcher) fetch(ctx context.Context, r getRequest, fn func(Message) erro
 	}
 	f.asked++
 	inbox := f.prefix + strconv.FormatUint(f.asked, 10)
-	if err := f.nc.PublishRequest(getAPI, inbox, data); err != nil {
+	if err := f.nc.PublishRequest(f.api, inbox, data); err != nil {
 		return false, fmt.Errorf("ask for messages: %w", err)
 	}
 	for {
@@ -110,15 +111,15 @@ func endOfAnswer(status string, m *nats.Msg) (more bool, err error) {
 	case "503":
 		return false, errNoAnswer
 	}
-	return false, fmt.Errorf("read stream %s: %s %s", Stream, status, m.Header.Get("Description"))
+	return false, fmt.Errorf("read stream %s: %s %s", Power, status, m.Header.Get("Description"))
 }
 
 // errNoAnswer says that the server does not serve the stream, or not yet.
-var errNoAnswer = errors.New("nobody answers for stream " + Stream)
+var errNoAnswer = errors.New("nobody answers for stream " + Power)
 
 // messageFrom reads what the server says about a stored message.
 func messageFrom(m *nats.Msg) (Message, error) {
-	out := Message{Subject: m.Header.Get("Nats-Subject"), Payload: m.Data}
+	out := Message{Stream: m.Header.Get("Nats-Stream"), Subject: m.Header.Get("Nats-Subject"), Payload: m.Data}
 	var err error
 	if out.Host, out.Source, err = ParseSubject(out.Subject); err != nil {
 		return out, err

@@ -20,7 +20,7 @@ const pollEvery = 100 * time.Millisecond
 //
 // Stored times are the server's; a batch holds samples from before it was stored, by up to the time it took to fill.
 func (c *Conn) Follow(ctx context.Context, from clock.Stamp, fn func(Message) error) error {
-	f, err := newFetcher(c.nc)
+	f, err := newFetcher(c.nc, getAPI)
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", c.name, err)
 	}
@@ -116,7 +116,7 @@ var errEnough = errors.New("enough")
 // Read returns the batches that are stored with a time in [from, to), in the order of the stream; what is discarded
 // meanwhile shows as Message.Gap. See Follow for what the time of a batch is.
 func (c *Conn) Read(ctx context.Context, from, to clock.Stamp) ([]Message, error) {
-	f, err := newFetcher(c.nc)
+	f, err := newFetcher(c.nc, getAPI)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", c.name, err)
 	}
@@ -145,7 +145,7 @@ type Seen struct {
 
 // Hosts lists the sources that have batches in the store, by the time of the last one; at most 1024.
 func (c *Conn) Hosts(ctx context.Context) ([]Seen, error) {
-	f, err := newFetcher(c.nc)
+	f, err := newFetcher(c.nc, getAPI)
 	if err != nil {
 		return nil, fmt.Errorf("list hosts of %s: %w", c.name, err)
 	}

@@ -16,15 +16,24 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"agentwatt/shared/evidence"
 )
 
 // ServerOptions say where the bus listens and what it keeps.
 type ServerOptions struct {
 	Listen   string        // host:port; no host: loopback; port 0: any free one; empty: no socket, in-process only
 	Dir      string        // of the store; made with mode 0700 where it is missing
+	Host     string        // whose batches these are
 	MaxBytes int64         // of the stream on disk; older batches are discarded; 0: 1 GiB
 	MaxAge   time.Duration // of a batch; older ones are discarded; 0: 7 days
-	Log      *slog.Logger  // for what the NATS server says; nil: nowhere
+	Key      *evidence.Key // of the host: signs what is stored, and opens the hub; nil: nothing is signed
+
+	Rollups [3]time.Duration // for which roll-ups of a second, a minute and an hour are kept; 0: 30 days, a year, ten years
+	TLS     *TLS             // of the listener; needed beyond loopback
+	Readers []string         // public nkeys of those who may read over the network; needed beyond loopback
+	Hub     *Hub             // that mirrors what is stored; nil: none
+	Log     *slog.Logger     // for what the NATS server says; nil: nowhere
 
 	unsynced bool // acknowledge before the disk has it: only to measure what that saves
 }
@@ -38,12 +47,15 @@ const (
 	maxSubs         = 64 // of one connection
 )
 
-// Server is a NATS server inside this process with the stream POWER.
+// Server is a NATS server inside this process with the streams of one host.
 type Server struct {
-	nats   *server.Server
-	secret string
-	lock   *os.File
-	close  sync.Once
+	options ServerOptions
+	nats    *server.Server
+	secret  string
+	lock    *os.File
+	close   sync.Once
+	js      jetstream.JetStream // over a connection within the process
+	sealers map[string]*sealer  // by stream; all who store there share its chain
 }
 
 // Serve starts a server on the store in o.Dir and returns when it takes batches; ctx bounds only that wait. The caller
@@ -67,6 +79,11 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	if o.MaxAge == 0 {
 		o.MaxAge = defaultMaxAge
 	}
+	for i, k := range kinds {
+		if o.Rollups[i] == 0 {
+			o.Rollups[i] = k.age
+		}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -81,7 +98,7 @@ func serve(ctx context.Context, o ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{secret: rand.Text(), lock: held}
+	s := &Server{options: o, secret: rand.Text(), lock: held, sealers: map[string]*sealer{}}
 	if err := s.start(ctx, o, holdsBatches(o.Dir)); err != nil {
 		s.Close()
 		return nil, err
@@ -91,7 +108,7 @@ func serve(ctx context.Context, o ServerOptions) (*Server, error) {
 
 // holdsBatches reports whether there is something in the store that must not be lost.
 func holdsBatches(dir string) bool {
-	blocks, _ := filepath.Glob(filepath.Join(dir, streamDir, Stream, "msgs", "*.blk")) // the pattern is not malformed
+	blocks, _ := filepath.Glob(filepath.Join(dir, streamDir, Power, "msgs", "*.blk")) // the pattern is not malformed
 	for _, name := range blocks {
 		if info, err := os.Stat(name); err == nil && info.Size() > 0 {
 			return true
@@ -102,7 +119,7 @@ func holdsBatches(dir string) bool {
 
 // start runs the NATS server and makes sure of the stream. used says that the store holds batches.
 func (s *Server) start(ctx context.Context, o ServerOptions, used bool) error {
-	opts, err := s.options(o)
+	opts, err := s.natsOptions(o)
 	if err != nil {
 		return err
 	}
@@ -121,18 +138,20 @@ func (s *Server) start(ctx context.Context, o ServerOptions, used bool) error {
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
+	if s.js, err = jetstream.New(nc); err != nil {
+		nc.Close()
 		return err
 	}
-	if _, err = js.Stream(ctx, Stream); errors.Is(err, jetstream.ErrStreamNotFound) && used {
+	if _, err = s.js.Stream(ctx, Power); errors.Is(err, jetstream.ErrStreamNotFound) && used {
 		reason, _ := log.complaint()
 		return fmt.Errorf("the stored batches cannot be read (%s); they are left as they are: move %s away to begin a new store",
-			reason, filepath.Join(o.Dir, streamDir, Stream))
+			reason, filepath.Join(o.Dir, streamDir, Power))
 	}
-	if _, err = js.CreateOrUpdateStream(ctx, streamConfig(o)); err != nil {
-		return fmt.Errorf("make stream %s: %w", Stream, err)
+	if err := makeStreams(ctx, s.js, o); err != nil {
+		return err
+	}
+	for _, name := range sealed {
+		s.sealers[name] = newSealer(wholeStream{s.js, name}, o.Key)
 	}
 	return nil
 }
@@ -155,37 +174,10 @@ func (s *Server) ready(ctx context.Context, log *serverLog) error {
 	return nil
 }
 
-// accounts is the server's configuration of who may do what. Publishing needs a secret of this run, and a connection
-// within the process. Readers are whoever comes without a name.
-const accounts = `
-accounts {
-  METER {
-    jetstream: enabled
-    users: [ {user: meterd, password: %[1]q, allowed_connection_types: [IN_PROCESS]} ]
-    exports: [
-      {stream: "power.>"}
-      {service: "$JS.API.STREAM.INFO.POWER"}, {service: "$JS.API.DIRECT.GET.POWER", response_type: stream}
-    ]
-  }
-  READ {
-    users: [ {user: reader, password: %[1]q, permissions: {
-      publish: ["meter.info", "meter.get"]
-      subscribe: ["power.>", "_INBOX.>"]
-    }} ]
-    imports: [
-      {stream: {account: METER, subject: "power.>"}}
-      {service: {account: METER, subject: "$JS.API.STREAM.INFO.POWER"}, to: "meter.info"}
-      {service: {account: METER, subject: "$JS.API.DIRECT.GET.POWER"}, to: "meter.get"}
-    ]
-  }
-}
-no_auth_user: reader
-`
-
-func (s *Server) options(o ServerOptions) (*server.Options, error) {
+func (s *Server) natsOptions(o ServerOptions) (*server.Options, error) {
 	opts := new(server.Options)
-	if err := opts.ProcessConfigString(fmt.Sprintf(accounts, s.secret)); err != nil {
-		return nil, fmt.Errorf("configure accounts: %w", err)
+	if err := s.authorize(opts, o); err != nil {
+		return nil, err
 	}
 	opts.ServerName = "meterd"
 	opts.NoSigs = true
@@ -221,23 +213,6 @@ func (s *Server) options(o ServerOptions) (*server.Options, error) {
 	return opts, nil
 }
 
-func streamConfig(o ServerOptions) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name:        Stream,
-		Description: "power batches, see batch.proto",
-		Subjects:    []string{subjects},
-		Storage:     jetstream.FileStorage,
-		Retention:   jetstream.LimitsPolicy,
-		Discard:     jetstream.DiscardOld,
-		MaxBytes:    o.MaxBytes,
-		MaxAge:      o.MaxAge,
-		MaxMsgSize:  maxPayload,
-		Duplicates:  min(dedupWindow, o.MaxAge),
-		Replicas:    1,
-		AllowDirect: true,
-	}
-}
-
 // connect opens a privileged connection within the process.
 func (s *Server) connect() (*nats.Conn, error) {
 	nc, err := nats.Connect("", nats.InProcessServer(s.nats), nats.UserInfo("meterd", s.secret),
@@ -261,18 +236,23 @@ func (s *Server) Dial(ctx context.Context) (*Conn, error) {
 	return dial(ctx, "the server in this process", "", nats.InProcessServer(s.nats))
 }
 
-// Publisher opens a connection for publishing. The caller closes it.
-func (s *Server) Publisher() (*Publisher, error) {
-	nc, err := s.connect()
-	if err != nil {
-		return nil, err
+// Publisher stores batches in the stream Power.
+func (s *Server) Publisher() (*Publisher, error) { return newPublisher(s.sealers[Power]), nil }
+
+// Writer stores messages in a stream of roll-ups.
+func (s *Server) Writer(stream string) (*Writer, error) {
+	if stream == Power || s.sealers[stream] == nil {
+		return nil, fmt.Errorf("write to stream %q: not a stream of roll-ups", stream)
 	}
-	return newPublisher(nc)
+	return &Writer{s.sealers[stream]}, nil
 }
 
 // Close stops the server and waits until it has. What was published is on disk before.
 func (s *Server) Close() {
 	s.close.Do(func() {
+		if s.js != nil {
+			s.js.Conn().Close()
+		}
 		if s.nats != nil {
 			s.nats.Shutdown()
 			s.nats.WaitForShutdown()

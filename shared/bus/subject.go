@@ -2,13 +2,17 @@ package bus
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"agentwatt/shared/power"
 )
 
-const subjectRoot = "power"
+const (
+	subjectRoot = "power"
+	rollupRoot  = "rollup"
+)
 
 // Subject returns the subject that batches of a source on a host are stored under: power.<host>.<source>. In host and
 // source every byte but letters, digits, "-" and "_" is written as "%" and two hexadecimal digits, and an empty one as
@@ -17,19 +21,38 @@ func Subject(host, source string) string {
 	return subjectRoot + "." + token(host) + "." + token(source)
 }
 
-// ParseSubject returns the host and source of a subject that Subject made.
+// RollupSubject returns the subject that roll-ups of a source on a host are stored under, in one of the streams RollupSecond,
+// RollupMinute and RollupHour: rollup.<1s, 1m or 1h>.<host>.<source>, with names written as Subject does.
+func RollupSubject(stream, host, source string) string {
+	for _, k := range kinds {
+		if k.stream == stream {
+			return k.root + "." + token(host) + "." + token(source)
+		}
+	}
+	panic("bus: no stream of roll-ups: " + stream) // the caller's constant
+}
+
+// ParseSubject returns the host and source of a subject that Subject or RollupSubject made.
 func ParseSubject(subject string) (host, source string, err error) {
-	parts := strings.Split(subject, ".")
-	if len(parts) != 3 || parts[0] != subjectRoot {
+	root, rest, _ := strings.Cut(subject, ".")
+	if root == rollupRoot {
+		_, rest, _ = strings.Cut(rest, ".")
+	}
+	parts := strings.Split(rest, ".")
+	if len(parts) != 2 || root != subjectRoot && !isRollup(subject) {
 		return "", "", fmt.Errorf("subject %q: not %s.<host>.<source>", subject, subjectRoot)
 	}
-	if host, err = untoken(parts[1]); err == nil {
-		source, err = untoken(parts[2])
+	if host, err = untoken(parts[0]); err == nil {
+		source, err = untoken(parts[1])
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("subject %q: %w", subject, err)
 	}
 	return host, source, nil
+}
+
+func isRollup(subject string) bool {
+	return slices.ContainsFunc(kinds[:], func(k kind) bool { return strings.HasPrefix(subject, k.root+".") })
 }
 
 // messageID identifies a batch for good, so that publishing it again stores it once.
