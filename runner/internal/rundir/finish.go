@@ -9,6 +9,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
+	"agentwatt/shared/archive"
 	"agentwatt/shared/clock"
 	"agentwatt/shared/power"
 	"agentwatt/shared/wire"
@@ -58,12 +59,12 @@ func (d *Dir) Finish(derived map[string][]byte) error {
 
 // evidence lists the batch files of a run directory.
 func evidence(dir string) ([]string, error) {
-	return filepath.Glob(filepath.Join(dir, "power", "*.batches.zst"))
+	return filepath.Glob(filepath.Join(dir, "power", "*"+archive.Suffix))
 }
 
 // writePowerTable turns one host's evidence into a table beside it, streaming.
 func (d *Dir) writePowerTable(evidencePath string) error {
-	path := evidencePath[:len(evidencePath)-len(".batches.zst")] + ".parquet"
+	path := evidencePath[:len(evidencePath)-len(archive.Suffix)] + ".parquet"
 	f, err := os.CreateTemp(filepath.Dir(path), ".part-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -72,7 +73,7 @@ func (d *Dir) writePowerTable(evidencePath string) error {
 	var rows []PowerRow
 	var decoder wire.Decoder
 	var b power.Batch
-	err = readBatches(evidencePath, func(r Received) error {
+	err = archive.Read(evidencePath, func(r Received) error {
 		// A batch that does not decode is evidence that the result warns about; the table goes on without it.
 		if decoder.Decode(&b, r.Payload) != nil {
 			return nil
@@ -81,7 +82,7 @@ func (d *Dir) writePowerTable(evidencePath string) error {
 		_, err := w.Write(rows)
 		return err
 	})
-	if errors.Is(err, errTorn) { // as far as it goes
+	if errors.Is(err, archive.ErrTorn) { // as far as it goes
 		err = nil
 	}
 	return seal(f, path, errors.Join(err, w.Close()))

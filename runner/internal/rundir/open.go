@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"agentwatt/runner/internal/bench"
+	"agentwatt/shared/archive"
 	"agentwatt/shared/power"
 	"agentwatt/shared/wire"
 )
@@ -50,7 +51,7 @@ func (r *Run) Batches() (batches []power.Batch, warnings []string, err error) {
 		return nil, nil, err
 	}
 	for _, path := range hosts {
-		err := readBatches(path, func(rec Received) error {
+		err := archive.Read(path, func(rec Received) error {
 			b, err := wire.Decode(rec.Payload)
 			if err != nil {
 				warnings = append(warnings, fmt.Sprintf("power batch %d of %s left out: %v", rec.Sequence, filepath.Base(path), err))
@@ -59,8 +60,8 @@ func (r *Run) Batches() (batches []power.Batch, warnings []string, err error) {
 			batches = append(batches, *b)
 			return nil
 		})
-		if errors.Is(err, errTorn) {
-			warnings = append(warnings, fmt.Sprintf("%s %v", filepath.Base(path), errTorn))
+		if errors.Is(err, archive.ErrTorn) {
+			warnings = append(warnings, fmt.Sprintf("%s %v", filepath.Base(path), archive.ErrTorn))
 		} else if err != nil {
 			return nil, warnings, err
 		}

@@ -22,6 +22,7 @@ import (
 	"sync"
 
 	"agentwatt/runner/internal/bench"
+	"agentwatt/shared/archive"
 	"agentwatt/shared/clock"
 )
 
@@ -65,7 +66,7 @@ type Dir struct {
 
 	mu       sync.Mutex
 	manifest Manifest
-	hosts    map[string]*batchWriter
+	hosts    map[string]*archive.Writer
 }
 
 // Create makes a new run directory at path. A path that exists and is not an empty directory is refused: no run is ever
@@ -82,7 +83,7 @@ func Create(path string, m Manifest) (*Dir, error) {
 		}
 	}
 	m.Schema, m.Files = Schema, map[string]string{}
-	d := &Dir{path: path, manifest: m, hosts: map[string]*batchWriter{}}
+	d := &Dir{path: path, manifest: m, hosts: map[string]*archive.Writer{}}
 	return d, d.Update(func(*Manifest) {})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"agentwatt/shared/archive"
 	"agentwatt/shared/clock"
 	"agentwatt/shared/power"
 	"agentwatt/shared/wire"
@@ -69,7 +70,7 @@ func BenchmarkStore(b *testing.B) {
 		began := cpu()
 		for range b.N {
 			os.Remove(evidenceFile)
-			d.hosts = map[string]*batchWriter{}
+			d.hosts = map[string]*archive.Writer{}
 			for i, p := range payloads {
 				if err := d.AppendBatch("gpu1", Received{Sequence: uint64(i), Payload: p}); err != nil {
 					b.Fatal(err)
