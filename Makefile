@@ -7,16 +7,19 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT   = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME ?= 20s
-# Programs that tests talk to, and the Debian packages that have them. A test whose peer is not there is skipped.
-PEERS    = snmpsimd snmpd snmpget ipmitool ipmi-dcmi ipmi_sim
+# Programs that tests talk to: the Debian packages that have them, and servers that Go builds. A test whose peer is not there is skipped.
+PEERS    = nats-server influxd snmpsimd snmpd snmpget ipmitool ipmi-dcmi ipmi_sim
 PEERDEBS = snmpsim snmpd snmp ipmitool freeipmi-tools openipmi
+PEERBIN  = $(CURDIR)/.peers
+INFLUXD  = github.com/influxdata/influxdb/cmd/influxd@v1.8.10
 
 # A private and empty TMPDIR: cgo looks for headers there first, and a stray nvml.h breaks the build.
 export TMPDIR := $(CURDIR)/.tmp
 # go-nvml calls what its header calls deprecated; the warnings are not ours to act on.
 export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
+export PATH := $(PEERBIN):$(PATH)
 
-.PHONY: all build demo test peers lint fuzz bench golden install clean tmp
+.PHONY: all build demo test test-faults test-packages packages servers peers lint fuzz bench golden install clean tmp
 all: build
 
 tmp:
@@ -29,12 +32,19 @@ demo: build
 	@rm -rf demo-run
 	bin/runner demo -o demo-run
 
-test: tmp
+test: tmp servers
 	$(GO) vet ./...
 	$(GO) test -race -timeout 10m ./...
 	@for p in $(PEERS); do command -v $$p >/dev/null || echo "SKIPPED: the tests against $$p, which is not installed (make peers)"; done
 
-# Installs what PEERS names, on Debian and Ubuntu.
+# The servers that tests run beside meterd: NATS in the version that is built in, and the last InfluxDB that Go alone builds.
+servers: $(PEERBIN)/nats-server $(PEERBIN)/influxd
+$(PEERBIN)/nats-server: go.mod | tmp
+	$(GO) build -o $@ github.com/nats-io/nats-server/v2
+$(PEERBIN)/influxd: | tmp
+	GOBIN=$(PEERBIN) GOFLAGS=-mod=mod $(GO) install $(INFLUXD) || echo "SKIPPED: the tests against InfluxDB, which could not be built"
+
+# Installs the Debian packages of PEERS, on Debian and Ubuntu.
 peers:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(PEERDEBS)
@@ -63,4 +73,4 @@ install:
 	install -D -m 755 bin/runner $(DESTDIR)$(PREFIX)/bin/runner
 
 clean:
-	rm -rf bin .tmp demo-run bench.txt
+	rm -rf bin dist .peers .tmp demo-run bench.txt
