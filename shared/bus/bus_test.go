@@ -308,6 +308,7 @@ func TestFollowReturnsErrorOfCaller(t *testing.T) {
 func TestFollowReportsGap(t *testing.T) {
 	s := serveTest(t, ServerOptions{MaxBytes: 20_000})
 	p, c := publisher(t, s), reader(t, s)
+	keep(t, s, func(context.Context, []power.Loss) error { return nil })
 	publish(t, p, "run", 1, 5)
 	full, hold := make(chan struct{}), make(chan struct{})
 	var got []Message
@@ -326,7 +327,9 @@ func TestFollowReportsGap(t *testing.T) {
 		})
 	}()
 	<-full
-	publish(t, p, "run", 6, 500)
+	for n := uint64(6); n <= 500; n++ {
+		insist(t, p, batch("run", n))
+	}
 	close(hold)
 	if err := <-done; err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func (s *Server) cursor(ctx context.Context, stream, name string) (*Cursor, erro
 		}
 	}
 	c.read = c.done
-	if c.fetch, err = newFetcher(s.js.Conn(), "$JS.API.DIRECT.GET."+stream); err != nil {
+	if c.fetch, err = newFetcher(s.js.Conn(), directGet(stream)); err != nil {
 		return nil, err
 	}
 	return c, nil

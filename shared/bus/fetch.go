@@ -22,6 +22,9 @@ type getRequest struct {
 	MaxBytes  int        `json:"max_bytes,omitempty"`
 }
 
+// directGet is the subject on which whoever has JetStream asks for stored messages.
+func directGet(stream string) string { return "$JS.API.DIRECT.GET." + stream }
+
 const (
 	fetchMessages = 256     // most messages of one answer
 	fetchBytes    = 4 << 20 // and about as many bytes

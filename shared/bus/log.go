@@ -10,7 +10,8 @@ import (
 // serverLog passes what the embedded server says on, and keeps its last complaint: the server reports some failures to
 // its log only.
 type serverLog struct {
-	log *slog.Logger
+	log   *slog.Logger
+	alarm func(why string) // is told when a stream cannot be written to any more: who publishes gets no answer then
 
 	mu    sync.Mutex
 	worst string // the last error or warning
@@ -30,8 +31,12 @@ func (l *serverLog) Warnf(format string, v ...any) {
 }
 
 func (l *serverLog) Errorf(format string, v ...any) {
-	l.log.Error(line(format, v))
-	l.keep(line(format, v), false)
+	said := line(format, v)
+	l.log.Error(said)
+	l.keep(said, false)
+	if strings.Contains(said, "critical write error") {
+		l.alarm(said)
+	}
 }
 
 // Fatalf must not end the process, which is ours.

@@ -43,6 +43,10 @@ type sealer struct {
 	after  uint64
 	sure   map[string]bool // subjects whose last message is known not to be one that failed
 	change notice          // of the ledger
+
+	refused notice       // the ledger has reached its limit
+	ready   func() error // says why the ledger takes nothing in; nil: it is tried
+	failed  func(error)  // is told of each error of the ledger; nil: nobody
 }
 
 func newSealer(l ledger, key *evidence.Key) *sealer {
@@ -54,6 +58,11 @@ func (s *sealer) store(ctx context.Context, subject, id string, payload []byte, 
 	if n := len(payload) + evidence.Overhead; n > maxPayload {
 		return fmt.Errorf("%d bytes with the seal, more than %d", n, maxPayload)
 	}
+	if s.ready != nil {
+		if err := s.ready(); err != nil {
+			return err
+		}
+	}
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
@@ -64,6 +73,9 @@ func (s *sealer) store(ctx context.Context, subject, id string, payload []byte, 
 	if err != nil {
 		s.chain = nil
 		delete(s.sure, subject)
+		if s.failed != nil && ctx.Err() == nil {
+			s.failed(err)
+		}
 		return err
 	}
 	s.sure[subject] = true

@@ -55,7 +55,9 @@ type Server struct {
 	lock    *os.File
 	close   sync.Once
 	js      jetstream.JetStream // over a connection within the process
-	sealers map[string]*sealer  // by stream; all who store there share its chain
+	config  server.JetStreamConfig
+	sealers map[string]*sealer // by stream; all who store there share its chain
+	health  health
 }
 
 // Serve starts a server on the store in o.Dir and returns when it takes batches; ctx bounds only that wait. The caller
@@ -126,7 +128,7 @@ func (s *Server) start(ctx context.Context, o ServerOptions, used bool) error {
 	if s.nats, err = server.NewServer(opts); err != nil {
 		return err
 	}
-	log := &serverLog{log: o.Log}
+	log := &serverLog{log: o.Log, alarm: s.health.set}
 	s.nats.SetLoggerV2(log, false, false, false)
 	s.nats.Start()
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -134,6 +136,8 @@ func (s *Server) start(ctx context.Context, o ServerOptions, used bool) error {
 	if err := s.ready(ctx, log); err != nil {
 		return err
 	}
+	s.config = *s.nats.JetStreamConfig()
+	s.config.StoreDir = o.Dir // without the folder that the server adds
 	nc, err := s.connect()
 	if err != nil {
 		return err
@@ -152,6 +156,8 @@ func (s *Server) start(ctx context.Context, o ServerOptions, used bool) error {
 	}
 	for _, name := range sealed {
 		s.sealers[name] = newSealer(wholeStream{s.js, name}, o.Key)
+		s.sealers[name].ready = s.health.ready
+		s.sealers[name].failed = func(err error) { s.judge(name, err) }
 	}
 	return nil
 }

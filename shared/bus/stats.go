@@ -10,6 +10,7 @@ import (
 type Stats struct {
 	Streams []StreamStats // Power first, then the roll-ups
 	Hub     HubStats
+	Free    int64  // bytes on the disk of the store that may still be written
 	Down    string // why the store takes nothing in; empty: it does
 }
 
@@ -33,7 +34,11 @@ type HubStats struct {
 
 // Stats asks every stream how it is.
 func (s *Server) Stats(ctx context.Context) (Stats, error) {
-	out := Stats{Hub: s.hubStats(ctx)}
+	out := Stats{Hub: s.hubStats(ctx), Down: s.health.reason()}
+	var err error
+	if out.Free, err = freeBytes(s.options.Dir); err != nil {
+		return Stats{}, err
+	}
 	for _, name := range sealed {
 		info, err := streamState(ctx, s.js, name)
 		if err != nil {
@@ -53,7 +58,7 @@ func (s *Server) Stats(ctx context.Context) (Stats, error) {
 
 // Last returns the last batch of each source in the stream Power, by the order of their subjects.
 func (s *Server) Last(ctx context.Context) ([]Message, error) {
-	f, err := newFetcher(s.js.Conn(), "$JS.API.DIRECT.GET."+Power)
+	f, err := newFetcher(s.js.Conn(), directGet(Power))
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,8 @@ func makeStreams(ctx context.Context, js jetstream.JetStream, o ServerOptions) e
 
 func streamConfigs(o ServerOptions) []jetstream.StreamConfig {
 	raw := fileStream(Power, "power batches, see batch.proto", subjects)
-	raw.MaxBytes, raw.MaxAge, raw.Duplicates = o.MaxBytes, o.MaxAge, min(dedupWindow, o.MaxAge)
+	// The server itself discards nothing: what goes is first named, by Keep. At the limit it takes nothing in until that is done.
+	raw.MaxBytes, raw.Discard, raw.Duplicates = o.MaxBytes, jetstream.DiscardNew, min(dedupWindow, o.MaxAge)
 	out := []jetstream.StreamConfig{raw}
 	for i, k := range kinds {
 		c := fileStream(k.stream, "roll-ups of power batches", k.root+".>")
