@@ -71,8 +71,8 @@ func serve(ctx context.Context, conf config, log *slog.Logger) (err error) {
 	if err != nil { // without it, clocks of two processes of this host are compared over the network
 		log.Warn("boot id is not known", "err", err)
 	}
-	now := clock.New()
-	found, missing, err := openSources(ctx, conf, now.Now, log)
+	segments := clock.NewSegments(rand.Text())
+	found, missing, err := openSources(ctx, conf, segments.Now, log)
 	if err != nil {
 		return err
 	}
@@ -92,13 +92,12 @@ func serve(ctx context.Context, conf config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer store.close()
-	run, kernel := rand.Text(), kernelState(now, log)
 	samplers := make([]*sampler.Sampler, len(found))
 	for i, o := range found {
 		calibrated := newCalibrated(records, log)
 		samplers[i] = &sampler.Sampler{
 			Name: o.name, Source: o.source, Bus: store.publisher, Interval: o.interval, Flush: time.Duration(conf.Bus.Flush),
-			Host: host, Boot: boot, RunID: run, Now: now.Now, Kernel: kernel,
+			Host: host, Boot: boot, Clock: segments,
 			Refine: calibrated.refine, Heard: calibrated.hear, Log: log,
 		}
 		if o.study {
@@ -108,6 +107,14 @@ func serve(ctx context.Context, conf config, log *slog.Logger) (err error) {
 	samplers[0].Usage = cpuTime
 	makeRoom(found)
 	announce(log, store.server.URL(), found)
+	if segments.Kernel(); segments.Trouble() != nil {
+		log.Warn("kernel clock state is not known", "err", segments.Trouble())
+	}
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	watch.Go(func() { segments.Watch(watching) })
 	return sample(ctx, samplers, log)
 }
 
@@ -154,18 +161,6 @@ func (a absence) log(log *slog.Logger) {
 		attrs = append(attrs, "hint", advice)
 	}
 	log.Info("absent", attrs...)
-}
-
-// kernelState returns a reader of the kernel's clock state, which says once when there is none.
-func kernelState(c *clock.Clock, log *slog.Logger) func() clock.State {
-	var once sync.Once
-	return func() clock.State {
-		s, err := clock.Kernel(c)
-		if err != nil {
-			once.Do(func() { log.Warn("kernel clock state is not known", "err", err) })
-		}
-		return s
-	}
 }
 
 // announce says that everything runs.

@@ -87,8 +87,8 @@ func (t *selftest) run(ctx context.Context, conf config, out io.Writer) (err err
 	defer os.RemoveAll(dir)
 	conf.Bus.Dir, conf.Bus.Listen = dir, "127.0.0.1:0"
 	quiet := slog.New(slog.DiscardHandler)
-	now := clock.New()
-	found, missing, err := openSources(ctx, conf, now.Now, quiet)
+	segments := clock.NewSegments("selftest")
+	found, missing, err := openSources(ctx, conf, segments.Now, quiet)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (t *selftest) run(ctx context.Context, conf config, out io.Writer) (err err
 	}
 	defer store.close()
 	makeRoom(found)
-	sampling := func() func() { return t.sample(ctx, conf, found, store, now, quiet) }
+	sampling := func() func() { return t.sample(ctx, conf, found, store, segments, quiet) }
 	pairs, err := observer.Measure(ctx, t.pairs, t.work(), sampling)
 	if err != nil {
 		return err
@@ -115,14 +115,15 @@ func (t *selftest) run(ctx context.Context, conf config, out io.Writer) (err err
 }
 
 // sample reads every source as meterd run does, until the function that it returns is called.
-func (t *selftest) sample(ctx context.Context, conf config, found []opened, store store, now *clock.Clock, log *slog.Logger) func() {
+func (t *selftest) sample(ctx context.Context, conf config, found []opened, store store, segments *clock.Segments, log *slog.Logger) func() {
 	ctx, stop := context.WithCancel(ctx)
+	segments.Renew() // the samplers number their batches anew
 	var wg sync.WaitGroup
 	var samplers []*sampler.Sampler
 	for _, o := range found {
 		s := &sampler.Sampler{
 			Name: o.name, Source: o.source, Bus: store.publisher, Interval: o.interval, Flush: time.Duration(conf.Bus.Flush),
-			Host: "selftest", RunID: fmt.Sprint(time.Now().UnixNano()), Now: now.Now, Log: log,
+			Host: "selftest", Clock: segments, Log: log,
 		}
 		samplers = append(samplers, s)
 		wg.Go(func() {

@@ -16,6 +16,7 @@ const (
 	Slept    Cause = "suspend"                     // the machine was suspended: the monotonic clock stood still meanwhile
 	Lost     Cause = "synchronisation lost"        // the kernel says that no time daemon disciplines the clock any more
 	Regained Cause = "synchronisation established" // and that one does, again or for the first time
+	Renewed  Cause = "reload"                      // nothing happened to the clock: the process began anew what it does
 )
 
 // Segment is a stretch of a process's life with one anchor to the wall clock and one state of synchronisation. Stamps of

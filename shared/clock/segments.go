@@ -103,14 +103,26 @@ func (s *Segments) Look() {
 	default:
 		next.Why = Lost
 	}
+	next.shift += Stamp(next.Step.Round(time.Microsecond))
+	s.begin(next)
+}
+
+// Renew begins a new segment on the same anchor, for whoever has to number his batches anew.
+func (s *Segments) Renew() Segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begin(Segment{Why: Renewed, Synchronised: s.synchronised, Known: s.known, shift: s.current.Load().shift})
+}
+
+func (s *Segments) begin(next Segment) Segment {
 	s.number++
 	next.Run = segmentRun(s.process, s.number)
-	next.shift += Stamp(next.Step.Round(time.Microsecond))
 	next.Begin = next.Stamp(s.clock.Now())
 	s.current.Store(&next)
 	if s.Changed != nil {
 		s.Changed(next)
 	}
+	return next
 }
 
 // synchronisation enters the kernel's state into a segment and reports whether it changed since it was last known.

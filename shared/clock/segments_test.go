@@ -130,6 +130,24 @@ func TestSegmentsCompareByEpoch(t *testing.T) {
 	})
 }
 
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{synchronised: true}
+		s, told := segmentsIn(w)
+		s.Look()
+		w.ahead = time.Second
+		s.Look()
+		before := s.Current().Stamp(s.Now())
+		got := s.Renew()
+		if got.Run != "RUN.3" || got.Why != Renewed || got.Step != 0 || !got.Synchronised || got.Stamp(s.Now()) != before || *s.Current() != got {
+			t.Errorf("got %+v", got)
+		}
+		if s.Look(); len(*told) != 2 || (*told)[1] != got {
+			t.Errorf("told %+v", *told)
+		}
+	})
+}
+
 func TestWatchLooksOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{}

@@ -75,8 +75,8 @@ func TestCalibrationIsAskedAgain(t *testing.T) {
 		changes := 0
 		for i, b := range bus.batches {
 			calibrated := b.Meters[0].GainPPM != 0
-			late := b.Samples[0].Time.Sub(s.Now().Add(-5*time.Minute)) > 181*time.Second
-			if late == calibrated && b.Samples[0].Time.Sub(s.Now().Add(-5*time.Minute)) < 149*time.Second {
+			late := b.Samples[0].Time.Sub(s.Clock.Now().Add(-5*time.Minute)) > 181*time.Second
+			if late == calibrated && b.Samples[0].Time.Sub(s.Clock.Now().Add(-5*time.Minute)) < 149*time.Second {
 				t.Errorf("batch %d: calibrated %v", i, calibrated)
 			}
 			if i > 0 && !same(b.Meters, bus.batches[i-1].Meters) {

@@ -75,7 +75,7 @@ func (r *reader) tellCost(now time.Time) {
 	r.say("read_p99_seconds", read.P99.Seconds())
 	r.say("read_max_seconds", read.Max.Seconds())
 	r.say("late_p99_seconds", late.P99.Seconds())
-	r.batch.Notes = append(r.batch.Notes, power.Note{Time: r.Now(), Key: "read_histogram", Value: r.stats.read.String()})
+	r.batch.Notes = append(r.batch.Notes, power.Note{Time: r.Clock.Now(), Key: "read_histogram", Value: r.stats.read.String()})
 	if r.Usage == nil {
 		return
 	}
@@ -88,5 +88,5 @@ func (r *reader) tellCost(now time.Time) {
 
 // say adds a note about the source.
 func (r *reader) say(key string, value float64) {
-	r.batch.Notes = append(r.batch.Notes, power.Note{Time: r.Now(), Key: key, Value: strconv.FormatFloat(value, 'g', 4, 64)})
+	r.batch.Notes = append(r.batch.Notes, power.Note{Time: r.Clock.Now(), Key: key, Value: strconv.FormatFloat(value, 'g', 4, 64)})
 }

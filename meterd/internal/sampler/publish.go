@@ -24,9 +24,11 @@ func (s *Sampler) publish(ctx context.Context, q *queue) {
 	outage := false
 	for b := range q.ready {
 		s.stats.queued.Store(int64(len(q.ready)))
+		b.Losses = s.losses.attach(b.Losses)
 		if err := s.deliver(ctx, q, b, &outage); err != nil {
-			s.lose(b, err)
+			s.lose(b, power.LostRefused, err)
 		} else {
+			s.losses.said(len(b.Losses))
 			s.stats.batches.Add(1)
 			if (outage || s.dropping.Load()) && len(q.ready) == 0 {
 				outage = false
@@ -77,10 +79,16 @@ func (s *Sampler) attempt(ctx context.Context, b *power.Batch) error {
 	return s.Bus.Publish(ctx, b)
 }
 
-// lose counts a dropped batch and says so once per episode; an episode ends when the bus has taken all that waited.
-func (s *Sampler) lose(b *power.Batch, cause error) {
+// lose counts a dropped batch, keeps its name for the next one, and says so in the log once per episode; an episode ends when
+// the bus has taken all that waited.
+func (s *Sampler) lose(b *power.Batch, reason string, cause error) {
 	s.stats.dropped.Add(1)
+	s.losses.add(b, reason)
 	if !s.dropping.Swap(true) {
 		s.Log.Warn("drop batches", "source", s.Name, "seq", b.Seq, "samples", len(b.Samples), "err", cause)
 	}
 }
+
+// Unsaid returns the batches that were lost and are not named in any stored batch: all of them after Run, to be put on record
+// elsewhere.
+func (s *Sampler) Unsaid() []power.Loss { return s.losses.list() }

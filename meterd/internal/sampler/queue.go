@@ -38,7 +38,7 @@ func (q *queue) full() bool { return len(q.ready) == cap(q.ready) }
 func (q *queue) empty() *power.Batch {
 	select {
 	case b := <-q.free:
-		b.Samples, b.Notes = b.Samples[:0], b.Notes[:0]
+		b.Samples, b.Notes, b.Losses = b.Samples[:0], b.Notes[:0], b.Losses[:0]
 		return b
 	default:
 		return new(power.Batch)

@@ -15,10 +15,12 @@ import (
 type reader struct {
 	*Sampler
 	queue   *queue
+	segment *clock.Segment
 	batch   *power.Batch // being filled
 	seq     uint64       // of the batch being filled
 	flush   time.Time    // when it is due to be closed
-	missed  uint64       // ticks missed as the last closed batch says
+	missed  uint64       // ticks missed by the time of the last closed batch
+	origin  uint64       // ticks missed by the time that the segment began
 	failing bool         // an episode of failed reads has been logged
 
 	noter    Noter // the source, if it has notes
@@ -32,7 +34,7 @@ type reader struct {
 }
 
 func newReader(s *Sampler, q *queue) *reader {
-	r := &reader{Sampler: s, queue: q}
+	r := &reader{Sampler: s, queue: q, segment: s.Clock.Current()}
 	r.noter, _ = s.Source.(Noter)
 	r.describe = description{interval: s.Interval, refine: s.Refine}
 	r.slow.interval = s.Interval
@@ -57,6 +59,9 @@ func (r *reader) run(ctx context.Context, p pace) error {
 		}
 		if cancelled != nil {
 			return nil
+		}
+		if now := r.Clock.Current(); now != r.segment {
+			r.enter(now)
 		}
 		r.stats.late.add(late)
 		err := r.read(ctx)
@@ -85,11 +90,21 @@ func (r *reader) turn(due time.Time) {
 	}
 }
 
+// enter closes the last batch of a segment and begins the first of the next. What comes in late and was read before goes into
+// the new segment, on its clock: its place on the axis of the boot is the same.
+func (r *reader) enter(next *clock.Segment) {
+	meters := r.batch.Meters
+	r.cut()
+	r.segment, r.seq, r.origin = next, 0, r.missed
+	r.begin(meters)
+	r.Log.Info("clock began a new segment", "source", r.Name, "why", string(next.Why), "step", next.Step, "run", next.Run)
+}
+
 // read serves one tick. It returns an error only when the source is gone for good.
 func (r *reader) read(ctx context.Context) error {
 	r.stats.ticks.Add(1)
 	had := len(r.batch.Samples)
-	began, before := time.Now(), r.Now()
+	began, before := time.Now(), r.Clock.Now()
 	samples, err := r.Source.Read(ctx, r.batch.Samples)
 	took := time.Since(began)
 	r.stats.read.add(took)
@@ -124,7 +139,7 @@ func (r *reader) fail(err error, before clock.Stamp) error {
 	if gone {
 		status = power.Lost
 	}
-	t, within := Stamp(before, r.Now())
+	t, within := Stamp(before, r.Clock.Now())
 	for i := range r.batch.Meters {
 		r.batch.Samples = append(r.batch.Samples, power.Sample{Meter: i, Time: t, Within: within, Status: status})
 	}
@@ -157,7 +172,7 @@ func (r *reader) use(b *power.Batch, meters []power.Meter) {
 		b.Samples = append(make([]power.Sample, 0, want), b.Samples...)
 	}
 	r.seq++
-	b.Host, b.Boot, b.Run, b.Source, b.Seq, b.Meters = r.Host, r.Boot, r.RunID, r.Name, r.seq, meters
+	b.Host, b.Boot, b.Run, b.Source, b.Seq, b.Meters = r.Host, r.Boot, r.segment.Run, r.Name, r.seq, meters
 	r.batch = b
 }
 
@@ -175,11 +190,26 @@ func (r *reader) cut() {
 // is not the same as silence.
 func (r *reader) close() {
 	r.missed = r.stats.missed.Load()
-	r.batch.Missed = r.missed
-	if r.Kernel != nil {
-		r.batch.Clock = r.Kernel()
+	r.batch.Missed = r.missed - r.origin
+	r.batch.Clock = r.segment.State(r.Clock.Kernel())
+	if r.segment.Moved() {
+		r.move()
 	}
 	r.hand(r.batch, r.queue)
+}
+
+// move puts the stamps of the batch onto the clock of its segment.
+func (r *reader) move() {
+	for i := range r.batch.Samples {
+		x := &r.batch.Samples[i]
+		x.Time = r.segment.Stamp(x.Time)
+		if r.batch.Meters[x.Meter].Buffered { // then the device's time is on the host's clock, too
+			x.Device = r.segment.Stamp(x.Device)
+		}
+	}
+	for i := range r.batch.Notes {
+		r.batch.Notes[i].Time = r.segment.Stamp(r.batch.Notes[i].Time)
+	}
 }
 
 func (r *reader) miss(ticks time.Duration) { r.stats.missed.Add(uint64(ticks)) }

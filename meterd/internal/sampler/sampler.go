@@ -29,13 +29,19 @@ type Sampler struct {
 	Queue    int                           // batches that wait while the bus is away; 0: 64
 	Host     string                        // becomes Batch.Host
 	Boot     string                        // becomes Batch.Boot
-	RunID    string                        // becomes Batch.Run
-	Now      func() clock.Stamp            // time of a failed read; the clock that the source stamps with
-	Kernel   func() clock.State            // clock state for each batch; nil: left as not known
+	Clock    Clock                         // gives Batch.Run, Batch.Clock and the stamps; the source stamps with its Now
 	Log      *slog.Logger                  // nil: no log
 
 	stats    counters
+	losses   losses
 	dropping atomic.Bool // an episode of dropped batches has been logged
+}
+
+// Clock is the process's clock and its segments (clock.Segments).
+type Clock interface {
+	Now() clock.Stamp        // the process's clock, which never steps
+	Current() *clock.Segment // the segment under way: another pointer when a new one has begun
+	Kernel() clock.State     // the kernel's clock state now, on the process's clock
 }
 
 const (
@@ -51,8 +57,11 @@ const (
 //
 // Ticks are due at the start and every Interval after. A tick that comes due while a read is still going on, or that is a
 // whole interval late, is skipped and counted in Batch.Missed. Sampling never waits for the bus: batches queue, and when
-// the queue is full the oldest is dropped, which shows as a gap in Batch.Seq. A read that fails as a whole is recorded as
-// one sample per meter with status power.Failed.
+// the queue is full the oldest is dropped, which shows as a gap in Batch.Seq and is named in the Losses of the next batch that
+// is stored. A read that fails as a whole is recorded as one sample per meter with status power.Failed.
+//
+// When the clock begins a new segment, the batch is closed and the next one is the first of another Run, with Seq and Missed
+// from the start. Each sample is on the clock of the batch that it is in, whenever it was read.
 func (s *Sampler) Run(ctx context.Context) error {
 	if err := s.prepare(); err != nil {
 		return err
@@ -74,7 +83,7 @@ func (s *Sampler) Run(ctx context.Context) error {
 
 func (s *Sampler) prepare() error {
 	switch {
-	case s.Name == "" || s.Source == nil || s.Bus == nil || s.Now == nil:
+	case s.Name == "" || s.Source == nil || s.Bus == nil || s.Clock == nil:
 		return fmt.Errorf("sample %q: a name, a source, a bus and a clock are needed", s.Name)
 	case s.Interval <= 0:
 		return fmt.Errorf("sample %q: the interval %v is not positive", s.Name, s.Interval)
@@ -111,7 +120,7 @@ var errQueueFull = errors.New("the bus is too slow or away, and the queue is ful
 // hand gives a closed batch to the publisher.
 func (s *Sampler) hand(b *power.Batch, q *queue) {
 	if old := q.put(b); old != nil {
-		s.lose(old, errQueueFull)
+		s.lose(old, power.LostQueue, errQueueFull)
 		q.recycle(old)
 	}
 	s.stats.queued.Store(int64(len(q.ready)))

@@ -98,7 +98,7 @@ func (p *tape) Publish(ctx context.Context, b *power.Batch) error {
 		}
 	}
 	c := *b
-	c.Samples, c.Notes = slices.Clone(b.Samples), slices.Clone(b.Notes)
+	c.Samples, c.Notes, c.Losses = slices.Clone(b.Samples), slices.Clone(b.Notes), slices.Clone(b.Losses)
 	p.batches = append(p.batches, c)
 	return nil
 }
@@ -112,8 +112,8 @@ func (p *tape) samples() (n int) {
 
 func newSampler(src Source, bus Publisher) *Sampler {
 	return &Sampler{
-		Name: "fake", Source: src, Bus: bus, Interval: 100 * time.Millisecond, Now: stampNow,
-		Host: "h", Boot: "b", RunID: "r",
+		Name: "fake", Source: src, Bus: bus, Interval: 100 * time.Millisecond, Clock: clock.NewSegments("r"),
+		Host: "h", Boot: "b",
 	}
 }
 
@@ -183,7 +183,9 @@ func TestBatchesAreNumberedAndWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bus := &tape{}
 		s := newSampler(newFake(time.Millisecond), bus)
-		s.Kernel = func() clock.State { return clock.State{Read: stampNow(), Synchronised: true} }
+		segments := clock.NewSegments("r")
+		segments.State = func(c *clock.Clock) (clock.State, error) { return clock.State{Read: c.Now(), Synchronised: true}, nil }
+		s.Clock = segments
 		if _, err := runFor(t, s, 3450*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
@@ -325,8 +327,8 @@ func TestGoneEndsTheSampler(t *testing.T) {
 
 func TestSamplerNeedsItsParts(t *testing.T) {
 	for _, s := range []*Sampler{
-		{}, {Name: "x", Source: newFake(0), Bus: &tape{}, Now: stampNow},
-		{Name: "x", Source: newFake(0), Bus: &tape{}, Now: stampNow, Interval: time.Second, Flush: -1},
+		{}, {Name: "x", Source: newFake(0), Bus: &tape{}, Clock: clock.NewSegments("r")},
+		{Name: "x", Source: newFake(0), Bus: &tape{}, Clock: clock.NewSegments("r"), Interval: time.Second, Flush: -1},
 	} {
 		if err := s.Run(t.Context()); err == nil {
 			t.Errorf("Run(%+v) went ahead", s)

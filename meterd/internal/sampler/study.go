@@ -24,7 +24,7 @@ func (r *reader) study(ctx context.Context) {
 		return
 	}
 	if r.Interval >= slowest {
-		r.watching, r.watchUntil = newWatch(), r.Now().Add(watchLongest)
+		r.watching, r.watchUntil = newWatch(), r.Clock.Now().Add(watchLongest)
 		return
 	}
 	seen, err := MeasurePeriod(ctx, r.Source, time.Millisecond, r.Study)
@@ -39,7 +39,7 @@ func (r *reader) study(ctx context.Context) {
 // watch adds one read to the study of a slow source, and ends it when it can.
 func (r *reader) watch(meters []power.Meter, samples []power.Sample) {
 	r.watching.add(meters, samples)
-	if !r.watching.enough() && r.Now() < r.watchUntil {
+	if !r.watching.enough() && r.Clock.Now() < r.watchUntil {
 		return
 	}
 	r.conclude(r.watching.timings())
@@ -58,7 +58,7 @@ func (w *watch) enough() bool {
 
 // conclude puts what a study found where it belongs.
 func (r *reader) conclude(timings []MeterTiming) {
-	now := r.Now()
+	now := r.Clock.Now()
 	for _, t := range timings {
 		r.describe.learn(t)
 		r.pending = t.notes(r.pending, now)
