@@ -45,9 +45,9 @@ What the file is.
   prog > file
 .fi
 .RE
+.SH SETTINGS
 .PP
 The name.
-.SH SETTINGS
 .TP
 \fBhost\fR: ""
 .PP

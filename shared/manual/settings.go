@@ -38,6 +38,9 @@ func (p *page) line(line string, indent int) {
 		p.text = append(p.text, strings.TrimPrefix(comment, " "))
 	case isComment: // blank, inside a comment
 	case m != nil:
+		if p.path == nil {
+			p.WriteString(".SH SETTINGS\n")
+		}
 		p.paragraph()
 		p.key(indent/2, m[1], m[2])
 	default: // nothing, or a value that goes on
@@ -50,9 +53,6 @@ func (p *page) line(line string, indent int) {
 
 // key writes the entry of a key: its path, its default, and what stands behind it. What holds other keys has no entry.
 func (p *page) key(depth int, name, rest string) {
-	if p.path == nil {
-		p.WriteString(".SH SETTINGS\n")
-	}
 	p.path = append(p.path[:min(depth, len(p.path))], name)
 	value, comment, _ := strings.Cut(" "+rest, " #")
 	if value, comment = strings.TrimSpace(value), strings.TrimSpace(comment); value+comment == "" {
