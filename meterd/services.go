@@ -45,19 +45,6 @@ type rollupConf struct {
 	Hour   span `yaml:"hour"`
 }
 
-// influxConf says which InfluxDB gets the readings.
-type influxConf struct {
-	URL       string `yaml:"url"`
-	Org       string `yaml:"org"`
-	Bucket    string `yaml:"bucket"`
-	TokenFile string `yaml:"token_file"`
-	CAFile    string `yaml:"ca_file"`
-	Batch     int    `yaml:"batch"`
-	Flush     span   `yaml:"flush"`
-}
-
-func (i influxConf) check() error { return nil }
-
 // statusConf says where meterd is watched.
 type statusConf struct {
 	Listen    string  `yaml:"listen"`
