@@ -105,7 +105,7 @@ func stored(t *testing.T, address string, n int) []bus.Message {
 		if ctx.Err() != nil {
 			t.Fatalf("no %d batches on the bus in 20 s", n)
 		}
-		conn, err := bus.Dial(ctx, "nats://"+address)
+		conn, err := bus.Dial(ctx, "nats://"+address, bus.Credentials{})
 		if err != nil {
 			continue // not up yet
 		}

@@ -87,7 +87,7 @@ func published(ts *testscript.TestScript, neg bool, sources []string) {
 func sourcesOn(url string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	conn, err := bus.Dial(ctx, url)
+	conn, err := bus.Dial(ctx, url, bus.Credentials{})
 	if err != nil {
 		return "", err
 	}

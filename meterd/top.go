@@ -67,7 +67,7 @@ type watch struct {
 
 // run follows the bus and draws once a second, until ctx ends, count pictures are drawn, or the bus is gone.
 func (w *watch) run(ctx context.Context) error {
-	conn, err := bus.Dial(ctx, w.url)
+	conn, err := bus.Dial(ctx, w.url, bus.Credentials{})
 	if err != nil {
 		return fault.Hint(err, "is meterd run running, and is this the address that it logged as bus?")
 	}

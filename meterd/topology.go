@@ -198,7 +198,7 @@ func (l *listener) listen(ctx context.Context) ([]power.Batch, window, error) {
 
 // gather follows one bus until ctx ends.
 func gather(ctx context.Context, url string) (batches []power.Batch, err error) {
-	conn, err := bus.Dial(ctx, url)
+	conn, err := bus.Dial(ctx, url, bus.Credentials{})
 	if err != nil {
 		return nil, fault.Hint(err, "is meterd run running, and is this the address that it logged as bus?")
 	}

@@ -180,7 +180,7 @@ func openBus(ctx context.Context, url string) (conn *bus.Conn, why string, err e
 	if url == "none" {
 		return nil, "power was switched off (power.bus: none)", nil
 	}
-	conn, err = bus.Dial(ctx, busURL(url))
+	conn, err = bus.Dial(ctx, busURL(url), bus.Credentials{})
 	if err != nil && url == "auto" {
 		return nil, "no meterd answers at " + defaultBus, nil
 	}

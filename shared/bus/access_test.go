@@ -42,9 +42,9 @@ func TestReaderCannotWrite(t *testing.T) {
 		{"remove a peer", "$JS.API.STREAM.PEER.REMOVE." + Power, "", nil},
 		{"create a consumer", "$JS.API.CONSUMER.CREATE." + Power, "", consumer("power.forged.nvml")},
 		{"have a consumer purge", "$JS.API.CONSUMER.CREATE." + Power, "", consumer("$JS.API.STREAM.PURGE." + Power)},
-		{"have an answer stored", getAPI, "power.forged.nvml", payload(map[string]any{"seq": 1})},
-		{"have an answer purge", getAPI, "$JS.API.STREAM.PURGE." + Power, payload(map[string]any{"seq": 1})},
-		{"have information stored", infoAPI, "power.forged.nvml", nil},
+		{"have an answer stored", getAPI + Power, "power.forged.nvml", payload(map[string]any{"seq": 1})},
+		{"have an answer purge", getAPI + Power, "$JS.API.STREAM.PURGE." + Power, payload(map[string]any{"seq": 1})},
+		{"have information stored", infoAPI + Power, "power.forged.nvml", nil},
 		{"shut the server down", "$SYS.REQ.SERVER.PING", "", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestReadersDoNotDisturbEachOther(t *testing.T) {
 	done := make(chan error)
 	for range 8 {
 		go func() {
-			c, err := Dial(t.Context(), s.URL())
+			c, err := Dial(t.Context(), s.URL(), Credentials{})
 			if err == nil {
 				defer c.Close()
 				var got []Message

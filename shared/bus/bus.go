@@ -18,8 +18,10 @@ import (
 
 const (
 	subjects   = subjectRoot + ".>"                   // what the stream takes in
-	infoAPI    = "meter.info"                         // request: state of the stream
-	getAPI     = "meter.get"                          // request: stored messages
+	namesAPI   = "meter.streams"                      // request: names of streams
+	infoAPI    = "meter.info."                        // and a stream: request: its state
+	getAPI     = "meter.get."                         // and a stream: request: stored messages
+	clockAPI   = "meter.clock."                       // and a host: request: its clock, now
 	headerID   = "Nats-Msg-Id"                        // makes publishing the same batch twice harmless
 	maxPayload = 1 << 20                              // bytes of one batch: some 200,000 samples
 	lockName   = "meterd.lock"                        // held while a server uses the directory

@@ -44,7 +44,7 @@ func publisher(t testing.TB, s *Server) *Publisher {
 // reader connects the way that the server offers.
 func reader(t testing.TB, s *Server) *Conn {
 	t.Helper()
-	c, err := Dial(t.Context(), s.URL())
+	c, err := Dial(t.Context(), s.URL(), Credentials{})
 	if s.URL() == "" {
 		c, err = s.Dial(t.Context())
 	}

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"agentwatt/shared/evidence"
 )
 
 const (
@@ -25,10 +28,41 @@ type Conn struct {
 	name string // of the server, for errors; without credentials
 }
 
-// Dial connects to the bus at url, nats://host:port. It gives up after 2 s, but once connected the Conn comes back to a
-// server that went away, for as long as it takes.
-func Dial(ctx context.Context, url string) (*Conn, error) {
-	return dial(ctx, Redact(url), url)
+// Credentials are what a reader shows beyond loopback. Files: the seed of an nkey; and PEM.
+type Credentials struct {
+	NKeyFile          string // whose public key the bus lists; empty: without a name
+	CAFile            string // authority that signed the server's certificate; empty: those of the system
+	CertFile, KeyFile string // certificate of the reader, where the server wants one
+}
+
+// options turns the files into what the connection needs.
+func (c Credentials) options() ([]nats.Option, error) {
+	var out []nats.Option
+	if c.NKeyFile != "" {
+		key, err := evidence.ReadKey(c.NKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, nats.Nkey(key.Public(), key.Sign))
+	}
+	if c.CAFile != "" {
+		out = append(out, nats.RootCAs(c.CAFile))
+	}
+	if c.CertFile != "" || c.KeyFile != "" {
+		out = append(out, nats.ClientCert(c.CertFile, c.KeyFile))
+	}
+	return out, nil
+}
+
+// Dial connects to the bus of a meterd, or to a hub, at url, nats://host:port or tls://host:port. It gives up after 2 s, but
+// once connected the Conn comes back to a server that went away, for as long as it takes.
+func Dial(ctx context.Context, url string, as Credentials) (*Conn, error) {
+	name := Redact(url)
+	options, err := as.options()
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", name, err)
+	}
+	return dial(ctx, name, url, options...)
 }
 
 func dial(ctx context.Context, name, url string, more ...nats.Option) (*Conn, error) {
@@ -46,7 +80,7 @@ func dial(ctx context.Context, name, url string, more ...nats.Option) (*Conn, er
 		return nil, fmt.Errorf("connect to %s: %w", name, err)
 	}
 	c := &Conn{nc: nc, name: name}
-	if _, err := c.info(ctx); err != nil {
+	if _, err := c.Streams(ctx); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("connect to %s: %w", name, err)
 	}
@@ -74,32 +108,78 @@ func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 // Close closes the connection. Calls of Follow and Read return.
 func (c *Conn) Close() { c.nc.Close() }
 
-// streamInfo is what is used of the server's description of the stream.
-type streamInfo struct {
-	Created time.Time `json:"created"` // tells a new stream from one that was there before
-	Error   *struct {
-		Description string `json:"description"`
-	} `json:"error"`
-}
-
-func (c *Conn) info(ctx context.Context) (streamInfo, error) {
+// Ask sends a request and returns the answer, or an error if none comes until ctx ends, 2 s at most.
+func (c *Conn) Ask(ctx context.Context, subject string, request []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	var info streamInfo
-	m, err := c.nc.RequestWithContext(ctx, infoAPI, nil)
-	if errors.Is(err, nats.ErrNoResponders) {
-		return info, fmt.Errorf("no stream %s there: not the bus of a meterd", Power)
+	m, err := c.nc.RequestWithContext(ctx, subject, request)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for %s: %w", c.name, subject, err)
 	}
-	if err == nil {
-		err = json.Unmarshal(m.Data, &info)
+	return m.Data, nil
+}
+
+// ask sends a request about streams, and decodes the answer.
+func (c *Conn) ask(ctx context.Context, subject string, request, answer any) error {
+	data, err := json.Marshal(request)
+	if err != nil {
+		return err
 	}
-	if err == nil && info.Error != nil {
-		err = errors.New(info.Error.Description)
+	if data, err = c.Ask(ctx, subject, data); errors.Is(err, nats.ErrNoResponders) {
+		return errors.New("no such streams there: neither the bus of a meterd nor a hub")
 	}
 	if err != nil {
-		return info, fmt.Errorf("ask for stream %s: %w", Power, err)
+		return err
 	}
-	return info, nil
+	var failed struct {
+		Error *struct {
+			Description string `json:"description"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(data, &failed); err != nil {
+		return fmt.Errorf("ask for %s: %w", subject, err)
+	}
+	if failed.Error != nil {
+		return fmt.Errorf("ask for %s: %s", subject, failed.Error.Description)
+	}
+	return json.Unmarshal(data, answer)
+}
+
+const mostStreams = 1 << 14
+
+// Streams lists the streams of the server, in alphabetical order: those of one meterd, or of a hub those of many, each named
+// after the host's and then, behind a "-", the host.
+func (c *Conn) Streams(ctx context.Context) ([]string, error) {
+	var out []string
+	for {
+		var page struct {
+			Total   int      `json:"total"`
+			Streams []string `json:"streams"`
+		}
+		if err := c.ask(ctx, namesAPI, map[string]int{"offset": len(out)}, &page); err != nil {
+			return nil, err
+		}
+		out = append(out, page.Streams...)
+		if len(page.Streams) == 0 || len(out) >= min(page.Total, mostStreams) {
+			slices.Sort(out)
+			return out, nil
+		}
+	}
+}
+
+// powerStreams lists those with batches.
+func (c *Conn) powerStreams(ctx context.Context) ([]string, error) {
+	all, err := c.Streams(ctx)
+	return slices.DeleteFunc(all, func(s string) bool { return s != Power && !strings.HasPrefix(s, Power+"-") }), err
+}
+
+// streamInfo is what is used of the server's description of a stream.
+type streamInfo struct {
+	Created time.Time `json:"created"` // tells a new stream from one that was there before
+}
+
+func (c *Conn) info(ctx context.Context, stream string) (info streamInfo, err error) {
+	return info, c.ask(ctx, infoAPI+stream, struct{}{}, &info)
 }
 
 // Redact returns a URL, or several with commas between them, without user and password, to be shown.

@@ -24,7 +24,7 @@ func TestDialUnreachable(t *testing.T) {
 		"nats://nobody.invalid:4222": "connect to nats://nobody.invalid:4222: dial tcp: lookup nobody.invalid",
 	} {
 		begin := time.Now()
-		_, err := Dial(t.Context(), url)
+		_, err := Dial(t.Context(), url, Credentials{})
 		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -41,7 +41,7 @@ func TestDialSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := Dial(t.Context(), "nats://"+l.Addr().String()); err == nil {
+	if _, err := Dial(t.Context(), "nats://"+l.Addr().String(), Credentials{}); err == nil {
 		t.Error("connected to a server that says nothing")
 	}
 }

@@ -114,11 +114,11 @@ func endOfAnswer(status string, m *nats.Msg) (more bool, err error) {
 	case "503":
 		return false, errNoAnswer
 	}
-	return false, fmt.Errorf("read stream %s: %s %s", Power, status, m.Header.Get("Description"))
+	return false, fmt.Errorf("read stored messages: %s %s", status, m.Header.Get("Description"))
 }
 
 // errNoAnswer says that the server does not serve the stream, or not yet.
-var errNoAnswer = errors.New("nobody answers for stream " + Power)
+var errNoAnswer = errors.New("nobody answers for the stream")
 
 // messageFrom reads what the server says about a stored message.
 func messageFrom(m *nats.Msg) (Message, error) {

@@ -45,6 +45,7 @@ const (
 	startTimeout    = 30 * time.Second // for recovering a large store
 	maxConns        = 256
 	maxSubs         = 64 // of one connection
+	tlsTimeout      = 5  // s, of a handshake
 )
 
 // Server is a NATS server inside this process with the streams of one host.
@@ -185,7 +186,7 @@ func (s *Server) natsOptions(o ServerOptions) (*server.Options, error) {
 	if err := s.authorize(opts, o); err != nil {
 		return nil, err
 	}
-	opts.ServerName = "meterd"
+	opts.ServerName = "meterd-" + token(o.Host)
 	opts.NoSigs = true
 	opts.JetStream = true
 	opts.StoreDir = o.Dir
@@ -195,6 +196,11 @@ func (s *Server) natsOptions(o ServerOptions) (*server.Options, error) {
 	opts.MaxPayload = maxPayload
 	opts.MaxConn = maxConns
 	opts.MaxSubs = maxSubs
+	if o.Hub != nil {
+		if err := connectHub(opts, o); err != nil {
+			return nil, err
+		}
+	}
 	if o.Listen == "" {
 		opts.DontListen = true
 		return opts, nil
@@ -210,8 +216,11 @@ func (s *Server) natsOptions(o ServerOptions) (*server.Options, error) {
 	if opts.Host = host; host == "" {
 		opts.Host = "127.0.0.1"
 	}
-	if ip := net.ParseIP(opts.Host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		o.Log.Warn("the bus is open beyond this host: whoever reaches it can read power, unencrypted", "listen", o.Listen)
+	if o.TLS != nil {
+		if opts.TLSConfig, err = o.TLS.config(); err != nil {
+			return nil, err
+		}
+		opts.TLSTimeout = tlsTimeout
 	}
 	if opts.Port = int(n); n == 0 {
 		opts.Port = server.RANDOM_PORT
@@ -239,7 +248,7 @@ func (s *Server) URL() string {
 
 // Dial connects a reader within the process. It may do what any reader may.
 func (s *Server) Dial(ctx context.Context) (*Conn, error) {
-	return dial(ctx, "the server in this process", "", nats.InProcessServer(s.nats))
+	return dial(ctx, "the server in this process", "", nats.InProcessServer(s.nats), nats.UserInfo("reader", s.secret))
 }
 
 // Publisher stores batches in the stream Power.

@@ -29,7 +29,8 @@ type StreamStats struct {
 type HubStats struct {
 	Configured bool
 	Connected  bool
-	Behind     uint64 // messages of the stream Power that the hub does not have yet, as far as is known
+	Known      bool   // whether the hub is reading, so that Behind is known
+	Behind     uint64 // messages of the stream Power that were not sent to the hub yet
 }
 
 // Stats asks every stream how it is.

@@ -12,6 +12,7 @@ import (
 const (
 	subjectRoot = "power"
 	rollupRoot  = "rollup"
+	witnessRoot = "witness"
 )
 
 // Subject returns the subject that batches of a source on a host are stored under: power.<host>.<source>. In host and
@@ -32,14 +33,20 @@ func RollupSubject(stream, host, source string) string {
 	panic("bus: no stream of roll-ups: " + stream) // the caller's constant
 }
 
-// ParseSubject returns the host and source of a subject that Subject or RollupSubject made.
+// witnessSubject is where checkpoints of a stream of a host are stored: witness.<host>.<stream>.
+func witnessSubject(host, stream string) string {
+	return witnessRoot + "." + token(host) + "." + token(stream)
+}
+
+// ParseSubject returns the host and source of a subject that Subject or RollupSubject made, or the host and stream of one of a
+// checkpoint.
 func ParseSubject(subject string) (host, source string, err error) {
 	root, rest, _ := strings.Cut(subject, ".")
 	if root == rollupRoot {
 		_, rest, _ = strings.Cut(rest, ".")
 	}
 	parts := strings.Split(rest, ".")
-	if len(parts) != 2 || root != subjectRoot && !isRollup(subject) {
+	if len(parts) != 2 || root != subjectRoot && root != witnessRoot && !isRollup(subject) {
 		return "", "", fmt.Errorf("subject %q: not %s.<host>.<source>", subject, subjectRoot)
 	}
 	if host, err = untoken(parts[0]); err == nil {

@@ -71,6 +71,14 @@ func (k *Key) Sign(data []byte) ([]byte, error) {
 
 func (k *Key) sign(body []byte) ([]byte, error) { return k.Sign(append([]byte(signed), body...)) }
 
+// CheckPublic reports whether a text is the public key of a user.
+func CheckPublic(public string) error {
+	if !nkeys.IsValidPublicUserKey(public) {
+		return fmt.Errorf("%q is not the public key of a user, which begins with U", public)
+	}
+	return nil
+}
+
 // verify reports whether sig is the signature of a public key on context and body.
 func verify(public, context string, body, sig []byte) error {
 	pair, err := nkeys.FromPublicKey(public)
@@ -83,23 +91,27 @@ func verify(public, context string, body, sig []byte) error {
 	return nil
 }
 
-// LoadKey returns the key whose seed is in a file, and makes one there, with mode 0600, if the file does not exist. A file
-// that others than its owner and group may read is refused.
+// LoadKey is ReadKey, and makes a key in the file, with mode 0600, if it does not exist.
 func LoadKey(path string) (*Key, error) {
 	for range 2 { // the second time if another process made the file in between
-		info, err := os.Stat(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			if err := makeKey(path); err != nil && !errors.Is(err, fs.ErrExist) {
-				return nil, err
-			}
-			continue
-		case err != nil:
-			return nil, fmt.Errorf("read the key: %w", err)
-		case info.Mode().Perm()&0o007 != 0:
-			return nil, fmt.Errorf("read the key: %s is open to every user (mode %04o)", path, info.Mode().Perm())
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			break
 		}
-		break
+		if err := makeKey(path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	return ReadKey(path)
+}
+
+// ReadKey returns the key whose seed is in a file. A file that others than its owner and group may read is refused.
+func ReadKey(path string) (*Key, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the key: %w", err)
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		return nil, fmt.Errorf("read the key: %s is open to every user (mode %04o)", path, info.Mode().Perm())
 	}
 	seed, err := os.ReadFile(path)
 	if err != nil {
