@@ -26,6 +26,7 @@ type opened struct {
 	remote   bool   // read over the network
 	slow     bool   // answered by a management controller, which must not be asked often
 	study    bool   // its sensors are hardware, to be characterised at the start
+	settings any    // see kind
 }
 
 // absence is a source that is not there, or a part of one, and why.
@@ -42,6 +43,8 @@ type kind struct {
 	open   func(context.Context) (sampler.Source, error)
 	remote bool // it can be away now and there later
 	slow   bool // see opened
+
+	settings any // all that it depends on: equal settings, the same source
 }
 
 // openLimit is how long finding a remote device may take. Its own sampler waits, nobody else.
@@ -56,30 +59,30 @@ func kinds(c config, now func() clock.Stamp) []kind {
 func local(c config, now func() clock.Stamp) []kind {
 	return []kind{
 		{
-			name: "nvml", conf: c.Sources.NVML.Common,
+			name: "nvml", conf: c.Sources.NVML.Common, settings: c.Sources.NVML,
 			access: "give this user read and write access to /dev/nvidiactl and /dev/nvidia0, /dev/nvidia1, ...",
 			open: func(ctx context.Context) (sampler.Source, error) {
 				return nvml.Open(ctx, nvml.Options{Library: c.Sources.NVML.Library, Ring: c.Sources.NVML.Ring, Now: now})
 			},
 		},
 		{
-			name: "amdgpu", conf: c.Sources.AMDGPU, access: "put this user into the groups render and video",
+			name: "amdgpu", conf: c.Sources.AMDGPU, settings: c.Sources.AMDGPU, access: "put this user into the groups render and video",
 			open: func(ctx context.Context) (sampler.Source, error) {
 				return amdgpu.Open(ctx, amdgpu.Options{SysRoot: c.SysRoot, Now: now})
 			},
 		},
 		{
-			name: "amdsmi", conf: c.Sources.AMDSMI.Common, access: "put this user into the groups render and video",
+			name: "amdsmi", conf: c.Sources.AMDSMI.Common, settings: c.Sources.AMDSMI, access: "put this user into the groups render and video",
 			open: func(ctx context.Context) (sampler.Source, error) {
 				return amdsmi.Open(ctx, amdsmi.Options{Library: c.Sources.AMDSMI.Library, Now: now})
 			},
 		},
 		{
-			name: "rapl", conf: c.Sources.RAPL, access: "let a group read the energy_uj files and join it, or run as root",
+			name: "rapl", conf: c.Sources.RAPL, settings: c.Sources.RAPL, access: "let a group read the energy_uj files and join it, or run as root",
 			open: func(context.Context) (sampler.Source, error) { return rapl.Open(c.SysRoot, now) },
 		},
 		{
-			name: "hwmon", conf: c.Sources.Hwmon, access: "let a group read the power and energy files and join it, or run as root",
+			name: "hwmon", conf: c.Sources.Hwmon, settings: []any{c.Sources.Hwmon, c.Sources.AMDGPU.Enabled == off}, access: "let a group read the power and energy files and join it, or run as root",
 			open: func(context.Context) (sampler.Source, error) {
 				if c.Sources.AMDGPU.Enabled == off {
 					return hwmon.Open(c.SysRoot, now)
@@ -88,14 +91,14 @@ func local(c config, now func() clock.Stamp) []kind {
 			},
 		},
 		{
-			name: "ipmi", conf: c.Sources.IPMI.Common, slow: true, access: "let a group read and write " + c.Sources.IPMI.Device + " and join it, or run as root",
+			name: "ipmi", conf: c.Sources.IPMI.Common, slow: true, settings: []any{c.Sources.IPMI.Common, c.Sources.IPMI.Device, c.Sources.IPMI.OnlyDCMI}, access: "let a group read and write " + c.Sources.IPMI.Device + " and join it, or run as root",
 			open: func(ctx context.Context) (sampler.Source, error) {
 				host, _ := c.hostname() // without it the BMC is known by its own identity
 				return ipmi.Open(ctx, ipmi.Options{Name: host, Device: c.Sources.IPMI.Device, OnlyDCMI: c.Sources.IPMI.OnlyDCMI, Now: now})
 			},
 		},
 		{
-			name: "simulated", conf: c.Sources.Simulated.source(),
+			name: "simulated", conf: c.Sources.Simulated.source(), settings: c.Sources.Simulated,
 			open: func(ctx context.Context) (sampler.Source, error) { return c.Sources.Simulated.open(ctx, now) },
 		},
 	}
@@ -105,7 +108,12 @@ func local(c config, now func() clock.Stamp) []kind {
 // error; any other that is not there is an absence. With a log, remote devices that need not be there are opened by their
 // sampler, whenever they are there; without one, now or not at all. The caller closes what is opened.
 func openSources(ctx context.Context, c config, now func() clock.Stamp, log *slog.Logger) (found []opened, missing []absence, err error) {
-	for _, k := range kinds(c, now) {
+	return openKinds(ctx, kinds(c, now), now, log)
+}
+
+// openKinds is openSources for some kinds.
+func openKinds(ctx context.Context, list []kind, now func() clock.Stamp, log *slog.Logger) (found []opened, missing []absence, err error) {
+	for _, k := range list {
 		if k.conf.Enabled == off {
 			continue
 		}
@@ -142,7 +150,7 @@ func (k kind) try(ctx context.Context) (sampler.Source, error) {
 }
 
 func (k kind) opened(s sampler.Source) opened {
-	return opened{name: k.name, source: s, interval: time.Duration(k.conf.Interval), access: k.access, remote: k.remote, slow: k.slow, study: k.name != "simulated"}
+	return opened{name: k.name, source: s, interval: time.Duration(k.conf.Interval), access: k.access, remote: k.remote, slow: k.slow, study: k.name != "simulated", settings: k.settings}
 }
 
 // partly returns what a source that is there does not offer.

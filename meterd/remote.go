@@ -109,21 +109,21 @@ func (s sources) checkRemote() error {
 
 // remotes lists the devices of the configuration as kinds of source.
 func (s sources) remotes(now func() clock.Stamp) (list []kind) {
-	add := func(family, name string, conf sourceConf, access string, open func(context.Context) (sampler.Source, error)) {
-		list = append(list, kind{name: family + "/" + name, conf: conf, access: access, open: open, remote: true, slow: true})
+	add := func(family, name string, settings any, conf sourceConf, access string, open func(context.Context) (sampler.Source, error)) {
+		list = append(list, kind{name: family + "/" + name, conf: conf, access: access, open: open, remote: true, slow: true, settings: []any{conf, settings}})
 	}
 	for _, b := range s.IPMI.BMCs {
-		add("ipmi", b.Name, s.IPMI.Common, "give this account the privilege user on the BMC", func(ctx context.Context) (sampler.Source, error) {
+		add("ipmi", b.Name, b, s.IPMI.Common, "give this account the privilege user on the BMC", func(ctx context.Context) (sampler.Source, error) {
 			return b.open(ctx, now)
 		})
 	}
 	for _, p := range s.SNMP.PDUs {
-		add("snmp", p.Name, s.SNMP.Common, "let this community or user read the PDU's tables", func(ctx context.Context) (sampler.Source, error) {
+		add("snmp", p.Name, []any{p, s.SNMP.Profiles}, s.SNMP.Common, "let this community or user read the PDU's tables", func(ctx context.Context) (sampler.Source, error) {
 			return p.open(ctx, s.SNMP.Profiles, now)
 		})
 	}
 	for _, r := range s.Redfish.Services {
-		add("redfish", r.Name, s.Redfish.Common, "give this account the role ReadOnly", func(ctx context.Context) (sampler.Source, error) {
+		add("redfish", r.Name, r, s.Redfish.Common, "give this account the role ReadOnly", func(ctx context.Context) (sampler.Source, error) {
 			return r.open(ctx, now)
 		})
 	}

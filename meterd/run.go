@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -10,13 +9,10 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"agentwatt/meterd/internal/sampler"
-	"agentwatt/shared/clock"
 	"agentwatt/shared/fault"
 )
 
@@ -38,7 +34,7 @@ Ctrl-C stops it after the last readings are stored.`,
 			if err != nil {
 				return err
 			}
-			return serve(c.Context(), conf, newLog(c.ErrOrStderr()))
+			return serve(c.Context(), conf, f.load, newLog(c.ErrOrStderr()))
 		},
 	}
 	f.add(c)
@@ -61,61 +57,13 @@ func newLog(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-// serve is meterd run: sources, bus, samplers, and back again in the other order.
-func serve(ctx context.Context, conf config, log *slog.Logger) (err error) {
-	host, err := conf.hostname()
+// serve is meterd run. load reads the configuration again.
+func serve(ctx context.Context, conf config, load func() (config, error), log *slog.Logger) error {
+	d, err := newDaemon(ctx, conf, load, log)
 	if err != nil {
 		return err
 	}
-	boot, err := clock.BootID(conf.ProcRoot)
-	if err != nil { // without it, clocks of two processes of this host are compared over the network
-		log.Warn("boot id is not known", "err", err)
-	}
-	segments := clock.NewSegments(rand.Text())
-	found, missing, err := openSources(ctx, conf, segments.Now, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeSources(found)) }()
-	if len(found) == 0 {
-		return noSource(missing)
-	}
-	records, err := loadCalibrations(conf.Calibrations)
-	if err != nil {
-		return err
-	}
-	for _, m := range missing {
-		m.log(log)
-	}
-	store, err := openStore(ctx, conf.Bus, log)
-	if err != nil {
-		return err
-	}
-	defer store.close()
-	samplers := make([]*sampler.Sampler, len(found))
-	for i, o := range found {
-		calibrated := newCalibrated(records, log)
-		samplers[i] = &sampler.Sampler{
-			Name: o.name, Source: o.source, Bus: store.publisher, Interval: o.interval, Flush: time.Duration(conf.Bus.Flush),
-			Host: host, Boot: boot, Clock: segments,
-			Refine: calibrated.refine, Heard: calibrated.hear, Log: log,
-		}
-		if o.study {
-			samplers[i].Study = time.Duration(conf.Study)
-		}
-	}
-	samplers[0].Usage = cpuTime
-	makeRoom(found)
-	announce(log, store.server.URL(), found)
-	if segments.Kernel(); segments.Trouble() != nil {
-		log.Warn("kernel clock state is not known", "err", segments.Trouble())
-	}
-	var watch sync.WaitGroup
-	defer watch.Wait()
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	watch.Go(func() { segments.Watch(watching) })
-	return sample(ctx, samplers, log)
+	return d.run(ctx)
 }
 
 // makeRoom sees to it that samplers which keep a processor each leave one for the bus and the rest.
@@ -129,29 +77,6 @@ func makeRoom(found []opened) {
 	if runtime.GOMAXPROCS(0) <= kept {
 		runtime.GOMAXPROCS(kept + 1)
 	}
-}
-
-// sample runs all samplers until ctx ends, or until every source is gone, which is an error.
-func sample(ctx context.Context, samplers []*sampler.Sampler, log *slog.Logger) error {
-	errs := make([]error, len(samplers))
-	var wg sync.WaitGroup
-	for i, s := range samplers {
-		wg.Go(func() {
-			if errs[i] = s.Run(ctx); errs[i] != nil {
-				log.Error("source stopped", "source", s.Name, "err", errs[i])
-			}
-		})
-	}
-	wg.Wait()
-	for _, s := range samplers {
-		st := s.Stats()
-		log.Info("stopped", "source", s.Name, "reads", st.Ticks, "missed", st.Missed, "failed", st.Failed,
-			"batches", st.Batches, "dropped", st.Dropped)
-	}
-	if ctx.Err() == nil {
-		return errors.Join(errs...)
-	}
-	return nil
 }
 
 // log says once that a source is not there.

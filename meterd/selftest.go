@@ -96,7 +96,7 @@ func (t *selftest) run(ctx context.Context, conf config, out io.Writer) (err err
 	if len(found) == 0 {
 		return noSource(missing)
 	}
-	store, err := openStore(ctx, conf.Bus, quiet)
+	store, err := openBus(ctx, conf, "selftest", quiet)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
-	"errors"
+	"fmt"
+	"net"
 	"time"
+
+	"agentwatt/shared/fault"
 )
 
 // The settings of what runs beside the samplers.
@@ -19,30 +22,16 @@ type tlsConf struct {
 // given reports whether there is a certificate.
 func (t tlsConf) given() bool { return t.CertFile != "" && t.KeyFile != "" }
 
-// hubConf says where the hub is.
-type hubConf struct {
-	URL    string `yaml:"url"`
-	CAFile string `yaml:"ca_file"`
-}
-
-func (h hubConf) check() error { return nil }
-
-// directConf says where to publish instead of an embedded bus.
-type directConf struct {
-	URL             string `yaml:"url"`
-	Stream          string `yaml:"stream"`
-	CAFile          string `yaml:"ca_file"`
-	NKeyFile        string `yaml:"nkey_file"`
-	CredentialsFile string `yaml:"credentials_file"`
-}
-
-func (d directConf) check() error { return nil }
-
 // rollupConf says how long roll-ups are kept.
 type rollupConf struct {
 	Second span `yaml:"second"`
 	Minute span `yaml:"minute"`
 	Hour   span `yaml:"hour"`
+}
+
+// ages returns them as the store wants them.
+func (r rollupConf) ages() [3]time.Duration {
+	return [3]time.Duration{time.Duration(r.Second), time.Duration(r.Minute), time.Duration(r.Hour)}
 }
 
 // statusConf says where meterd is watched.
@@ -52,9 +41,22 @@ type statusConf struct {
 	TokenFile string  `yaml:"token_file"`
 }
 
+// check finds a listener that anybody on the network could read.
 func (s statusConf) check() error {
-	if s.TLS.CertFile != "" && s.TLS.KeyFile == "" {
-		return errors.New("status.tls: a certificate without a key")
+	if s.Listen == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(s.Listen)
+	switch {
+	case err != nil:
+		return fmt.Errorf("status.listen: %w", err)
+	case loopback(host):
+		return nil
+	case !s.TLS.given():
+		return fault.Hint(fmt.Errorf("status.listen: %s can be reached from other hosts: a certificate is needed", s.Listen), "listen on 127.0.0.1, or set status.tls")
+	case s.TokenFile == "" && s.TLS.ClientCAFile == "":
+		return fault.Hint(fmt.Errorf("status.listen: %s can be reached from other hosts: it must know who asks", s.Listen),
+			"set status.token_file, or status.tls.client_ca_file")
 	}
 	return nil
 }

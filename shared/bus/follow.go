@@ -26,7 +26,7 @@ func (c *Conn) Follow(ctx context.Context, from clock.Stamp, fn func(Message) er
 	defer f.stop()
 	for ctx.Err() == nil {
 		wait := newStreamsEvery
-		if streams, err := c.powerStreams(ctx); err == nil {
+		if streams, err := c.powerStreams(ctx); err == nil && len(streams) > 0 {
 			f.start(ctx, streams)
 		} else if c.nc.IsClosed() {
 			f.fail(fmt.Errorf("follow %s: %w", c.name, ErrClosed))

@@ -78,27 +78,27 @@ const (
 	leafReconnect = time.Second
 )
 
-// hubURLs reads the addresses of a hub: all of one kind, and encrypted beyond loopback.
+// hubURLs reads the addresses of a hub or a cluster: all of one kind, and encrypted beyond loopback.
 func hubURLs(list string) ([]*url.URL, error) {
 	var out []*url.URL
 	for text := range strings.SplitSeq(list, ",") {
 		u, err := url.Parse(strings.TrimSpace(text))
 		switch {
 		case err != nil || u.Host == "" || u.Scheme != "tls" && u.Scheme != "nats":
-			return nil, fmt.Errorf("address of the hub %q: not tls://host:port", Redact(text))
+			return nil, fmt.Errorf("address %q: not tls://host:port", Redact(text))
 		case u.User != nil:
-			return nil, fmt.Errorf("address of the hub %s: the host's key says who it is, no user belongs there", Redact(text))
+			return nil, fmt.Errorf("address %s: the host's key says who it is, no user belongs there", Redact(text))
 		case u.Scheme == "nats" && !loopback(u.Host):
-			return nil, fmt.Errorf("address of the hub %s: beyond this host it is tls://", Redact(text))
+			return nil, fmt.Errorf("address %s: beyond this host it is tls://", Redact(text))
 		case len(out) > 0 && u.Scheme != out[0].Scheme:
-			return nil, errors.New("addresses of the hub: nats:// and tls:// are mixed")
+			return nil, errors.New("addresses: nats:// and tls:// are mixed")
 		}
 		out = append(out, u)
 	}
 	return out, nil
 }
 
-// CheckHub says what of the address of a hub cannot be used.
+// CheckHub says what of the addresses of a hub, or of a cluster, cannot be used.
 func CheckHub(urls string) error {
 	_, err := hubURLs(urls)
 	return err

@@ -49,6 +49,13 @@ func (s *Segments) Now() Stamp { return s.clock.Now() }
 // Current returns the segment under way. It is another pointer when, and only when, a new one has begun.
 func (s *Segments) Current() *Segment { return s.current.Load() }
 
+// Count returns how many segments there have been.
+func (s *Segments) Count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.number
+}
+
 // Kernel returns the kernel's clock state with stamps of the process's clock: see Segment.State. Where the kernel does not
 // tell it (Trouble) the state is the zero State, but for the epoch, which needs no permission.
 func (s *Segments) Kernel() State {

@@ -19,9 +19,7 @@ func accounted(t *testing.T, bus *tape, unsaid []power.Loss, last uint64) {
 	seen := map[uint64]int{}
 	for _, b := range bus.batches {
 		seen[b.Seq]++
-		for _, l := range b.Losses {
-			unsaid = append(unsaid, l)
-		}
+		unsaid = append(unsaid, b.Losses...)
 	}
 	for _, l := range unsaid {
 		for seq := l.First; seq <= l.Last; seq++ {

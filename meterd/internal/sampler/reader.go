@@ -105,6 +105,7 @@ func (r *reader) read(ctx context.Context) error {
 	r.stats.ticks.Add(1)
 	had := len(r.batch.Samples)
 	began, before := time.Now(), r.Clock.Now()
+	r.stats.served.Store(began.UnixNano())
 	samples, err := r.Source.Read(ctx, r.batch.Samples)
 	took := time.Since(began)
 	r.stats.read.add(took)

@@ -1,6 +1,9 @@
 package sampler
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats is what a sampler knows about itself, since it started. The observer measures itself.
 type Stats struct {
@@ -15,6 +18,7 @@ type Stats struct {
 	Read     Latency // duration of one Source.Read
 	Reads    string  // their histogram by powers of two of nanoseconds, e.g. "32.768µs:120": so many took less than that, and not less than half
 	Late     Latency // how long after the tick that it waited for the reader woke
+	Served   time.Time // when the last tick was begun; zero: none yet
 	Schedule string  // what wakes the reader: "timer", "thread" or "fifo thread"; empty before the start
 }
 
@@ -23,7 +27,7 @@ type counters struct {
 	ticks, missed, failed, samples, batches, dropped, refused atomic.Uint64
 	read, late                                                histogram
 	schedule                                                  atomic.Pointer[string]
-	queued                                                    atomic.Int64
+	queued, served                                            atomic.Int64 // served: Unix time in ns
 }
 
 // Stats returns a picture of the counters; safe to call at any time from any goroutine.
@@ -33,6 +37,9 @@ func (s *Sampler) Stats() Stats {
 		Ticks: c.ticks.Load(), Missed: c.missed.Load(), Failed: c.failed.Load(), Samples: c.samples.Load(),
 		Batches: c.batches.Load(), Dropped: c.dropped.Load(), Refused: c.refused.Load(),
 		Queued: int(c.queued.Load()), Read: c.read.summary(), Reads: c.read.String(), Late: c.late.summary(),
+	}
+	if ns := c.served.Load(); ns != 0 {
+		st.Served = time.Unix(0, ns)
 	}
 	if p := c.schedule.Load(); p != nil {
 		st.Schedule = *p

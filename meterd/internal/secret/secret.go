@@ -19,7 +19,7 @@ const mostBytes = 4096
 // Read returns the secret in a file, without the line break at its end. A name without a slash is a systemd credential,
 // looked up in the directory of $CREDENTIALS_DIRECTORY. A file that every user may read is refused.
 func Read(name string) (string, error) {
-	path, err := locate(name)
+	path, err := Path(name)
 	if err != nil {
 		return "", err
 	}
@@ -53,7 +53,8 @@ func Read(name string) (string, error) {
 	return text, nil
 }
 
-func locate(name string) (string, error) {
+// Path returns the file of a secret: a path, or the name of a systemd credential.
+func Path(name string) (string, error) {
 	if name == "" {
 		return "", errors.New("read a secret: no file is named")
 	}
