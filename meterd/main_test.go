@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("STUB", stub)
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"published": published, "eventually": eventually},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"published": published, "eventually": eventually, "hubfiles": hubFiles},
 	})
 }
 
@@ -81,6 +81,30 @@ func published(ts *testscript.TestScript, neg bool, sources []string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// hubFiles writes the configuration of a hub and of a host of it, with the keys that they need.
+func hubFiles(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: hubfiles")
+	}
+	public := func(args ...string) string {
+		var out, errs strings.Builder
+		if run(append([]string{"key"}, args...), &out, &errs) != 0 {
+			ts.Fatalf("%s", errs.String())
+		}
+		return strings.TrimSpace(out.String())
+	}
+	listen, err := freeAddress()
+	ts.Check(err)
+	hosts, err := freeAddress()
+	ts.Check(err)
+	ts.Setenv("HUB", "nats://"+listen)
+	write := func(name, text string) { ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600)) }
+	write("hub.yaml", "listen: "+listen+"\nlisten_hosts: "+hosts+"\ndir: "+ts.MkAbs("hub")+"\nhosts: [{name: gpu-1, key: "+public("--dir", ts.MkAbs("store"))+"}]\n"+
+		"readers: ["+public("--file", ts.MkAbs("reader.key"))+"]\n")
+	write("host.yaml", "host: gpu-1\nsys_root: nowhere\nhub: {url: 'nats://"+hosts+"'}\nbus: {flush: 100ms}\nstatus: {listen: ''}\n"+
+		"sources: {nvml: {enabled: false}, simulated: {devices: 1, interval: 50ms}}\n")
 }
 
 // sourcesOn lists the sources on a bus between blanks.

@@ -28,6 +28,7 @@ const (
 
 func topCommand() *cobra.Command {
 	var url string
+	var as bus.Credentials
 	var count int
 	c := &cobra.Command{
 		Use:   "top",
@@ -44,21 +45,31 @@ On a terminal it redraws in place, else it prints lines once a second.`,
 			if count < 0 {
 				return fault.Misuse(fmt.Errorf("-n %d is negative", count))
 			}
-			w := &watch{url: url, count: count, out: c.OutOrStdout()}
+			w := &watch{url: url, as: as, count: count, out: c.OutOrStdout()}
 			if f, ok := w.out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 				w.terminal = f
 			}
 			return w.run(c.Context())
 		},
 	}
-	c.Flags().StringVar(&url, "bus", defaultBus, "`URL` of the bus")
+	c.Flags().StringVar(&url, "bus", defaultBus, "`URL` of the bus, or of a hub")
+	addCredentials(c, &as)
 	c.Flags().IntVarP(&count, "count", "n", 0, "stop after this many pictures; 0: never")
 	return c
+}
+
+// addCredentials adds the flags of what a reader shows.
+func addCredentials(c *cobra.Command, as *bus.Credentials) {
+	c.Flags().StringVar(&as.NKeyFile, "nkey", "", "`file` of the reader's key, where the bus wants one; meterd key --file makes it")
+	c.Flags().StringVar(&as.CAFile, "ca", "", "`file` with the authority that signed the certificate of the bus")
+	c.Flags().StringVar(&as.CertFile, "cert", "", "`file` of the reader's certificate, where the bus wants one")
+	c.Flags().StringVar(&as.KeyFile, "cert-key", "", "`file` of its key")
 }
 
 // watch is one run of meterd top.
 type watch struct {
 	url      string
+	as       bus.Credentials
 	count    int
 	out      io.Writer
 	terminal *os.File // nil: plain lines
@@ -67,7 +78,7 @@ type watch struct {
 
 // run follows the bus and draws once a second, until ctx ends, count pictures are drawn, or the bus is gone.
 func (w *watch) run(ctx context.Context) error {
-	conn, err := bus.Dial(ctx, w.url, bus.Credentials{})
+	conn, err := bus.Dial(ctx, w.url, w.as)
 	if err != nil {
 		return fault.Hint(err, "is meterd run running, and is this the address that it logged as bus?")
 	}

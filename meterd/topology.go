@@ -150,11 +150,13 @@ func uses(batches []power.Batch, w window) (list []topology.HostUse) {
 // listener gathers what is published on one or more buses for a while.
 type listener struct {
 	urls   []string
+	as     bus.Credentials
 	length time.Duration
 }
 
 func (l *listener) add(c *cobra.Command, length time.Duration) {
 	c.Flags().StringArrayVar(&l.urls, "bus", []string{defaultBus}, "`URL` of a bus; may be given for several hosts")
+	addCredentials(c, &l.as)
 	c.Flags().DurationVar(&l.length, "for", length, "how long to listen; coarse counters want minutes")
 }
 
@@ -173,7 +175,7 @@ func (l *listener) listen(ctx context.Context) ([]power.Batch, window, error) {
 	for i, url := range l.urls {
 		go func() {
 			var err error
-			if lists[i], err = gather(limited, url); err != nil {
+			if lists[i], err = gather(limited, url, l.as); err != nil {
 				stop() // without one of them the rest says too little
 			}
 			errs <- err
@@ -197,8 +199,8 @@ func (l *listener) listen(ctx context.Context) ([]power.Batch, window, error) {
 }
 
 // gather follows one bus until ctx ends.
-func gather(ctx context.Context, url string) (batches []power.Batch, err error) {
-	conn, err := bus.Dial(ctx, url, bus.Credentials{})
+func gather(ctx context.Context, url string, as bus.Credentials) (batches []power.Batch, err error) {
+	conn, err := bus.Dial(ctx, url, as)
 	if err != nil {
 		return nil, fault.Hint(err, "is meterd run running, and is this the address that it logged as bus?")
 	}

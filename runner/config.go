@@ -11,6 +11,7 @@ import (
 	"agentwatt/runner/internal/agent"
 	"agentwatt/runner/internal/bench"
 	"agentwatt/runner/internal/endpoint"
+	"agentwatt/shared/bus"
 	"agentwatt/shared/fault"
 	"agentwatt/shared/power"
 	"agentwatt/shared/settings"
@@ -67,10 +68,19 @@ type timeoutConfig struct {
 
 type powerConfig struct {
 	Bus      string        `yaml:"bus"`
+	NKeyFile string        `yaml:"nkey_file"`
+	CAFile   string        `yaml:"ca_file"`
+	CertFile string        `yaml:"cert_file"`
+	KeyFile  string        `yaml:"cert_key_file"`
 	Scopes   []power.Scope `yaml:"scopes"`
 	Devices  []string      `yaml:"devices"`
 	Topology string        `yaml:"topology"`
 	Idle     time.Duration `yaml:"idle"`
+}
+
+// credentials are what the runner shows to the bus.
+func (p powerConfig) credentials() bus.Credentials {
+	return bus.Credentials{NKeyFile: p.NKeyFile, CAFile: p.CAFile, CertFile: p.CertFile, KeyFile: p.KeyFile}
 }
 
 type systemConfig struct {

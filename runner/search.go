@@ -79,6 +79,8 @@ and keeps what was measured. A search with a published profile takes hours; --qu
 	f.Uint64Var(&flags.Seed, "seed", flags.Seed, "seed of assignment, start turns and tool times")
 	f.IntVar(&flags.MaxAgents, "max-agents", 0, "stop the search there (default: the profile's limit)")
 	f.StringVar(&flags.Power.Bus, "bus", flags.Power.Bus, "meterd's NATS URL, auto, or none")
+	f.StringVar(&flags.Power.NKeyFile, "nkey", "", "file of the runner's key, where the bus wants one; meterd key --file makes it")
+	f.StringVar(&flags.Power.CAFile, "bus-ca", "", "file with the authority that signed the certificate of the bus")
 	f.StringVar(&flags.Power.Topology, "topology", "", "file that says what feeds what and which devices must be present")
 	f.DurationVar(&flags.Power.Idle, "idle", flags.Power.Idle, "how long to measure idle power before and after")
 	f.IntVar(&flags.System.Accelerators, "accelerators", 0, "accelerators in the deployment")
@@ -105,6 +107,8 @@ func mergeConfig(cmd *cobra.Command, file string, flags config) (config, error) 
 		"tool-time": func() { c.ToolTime.Mode = flags.ToolTime.Mode }, "tool-scale": func() { c.ToolTime.Scale = flags.ToolTime.Scale },
 		"salt": func() { c.Salt = flags.Salt }, "seed": func() { c.Seed = flags.Seed },
 		"max-agents": func() { c.MaxAgents = flags.MaxAgents }, "bus": func() { c.Power.Bus = flags.Power.Bus },
+		"nkey":         func() { c.Power.NKeyFile = flags.Power.NKeyFile },
+		"bus-ca":       func() { c.Power.CAFile = flags.Power.CAFile },
 		"topology":     func() { c.Power.Topology = flags.Power.Topology },
 		"idle":         func() { c.Power.Idle = flags.Power.Idle },
 		"accelerators": func() { c.System.Accelerators = flags.System.Accelerators },
@@ -132,7 +136,7 @@ func runSearch(ctx context.Context, c config, out string, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	conn, why, err := openBus(ctx, c.Power.Bus)
+	conn, why, err := openBus(ctx, c.Power.Bus, c.Power.credentials())
 	if err != nil {
 		return err
 	}

@@ -176,11 +176,11 @@ func loadProfile(name string) (bench.Profile, error) {
 const defaultBus = "nats://127.0.0.1:4222"
 
 // openBus connects to meterd's bus. A nil Conn means that the run goes without power, and why.
-func openBus(ctx context.Context, url string) (conn *bus.Conn, why string, err error) {
+func openBus(ctx context.Context, url string, as bus.Credentials) (conn *bus.Conn, why string, err error) {
 	if url == "none" {
 		return nil, "power was switched off (power.bus: none)", nil
 	}
-	conn, err = bus.Dial(ctx, busURL(url), bus.Credentials{})
+	conn, err = bus.Dial(ctx, busURL(url), as)
 	if err != nil && url == "auto" {
 		return nil, "no meterd answers at " + defaultBus, nil
 	}
