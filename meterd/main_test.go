@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("STUB", stub)
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"published": published, "eventually": eventually, "hubfiles": hubFiles},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"published": published, "eventually": eventually, "hubfiles": hubFiles, "damage": damage},
 	})
 }
 
@@ -81,6 +81,17 @@ func published(ts *testscript.TestScript, neg bool, sources []string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
+}
+
+// damage cuts the last bytes off a file.
+func damage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: damage file")
+	}
+	name := ts.MkAbs(args[0])
+	info, err := os.Stat(name)
+	ts.Check(err)
+	ts.Check(os.Truncate(name, info.Size()-10))
 }
 
 // hubFiles writes the configuration of a hub and of a host of it, with the keys that they need.

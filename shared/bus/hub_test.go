@@ -208,7 +208,7 @@ func TestHubWitnesses(t *testing.T) {
 	}
 	last := func() evidence.Checkpoint {
 		var c evidence.Checkpoint
-		err := h.reader(t).ReadStream(t.Context(), witnessStream, 0, clock.At(time.Now().Add(time.Hour)), func(m Message) error {
+		err := h.reader(t).ReadStream(t.Context(), Witness, 0, clock.At(time.Now().Add(time.Hour)), func(m Message) error {
 			if m.Host != hubHost || m.Source != mirror {
 				return nil
 			}

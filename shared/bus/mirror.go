@@ -82,7 +82,7 @@ func (w *Warden) Run(ctx context.Context) {
 		})
 	}
 	for ; ctx.Err() == nil; pause(ctx, witnessEvery) {
-		w.report(ctx, witnessStream, w.Witness(ctx))
+		w.report(ctx, Witness, w.Witness(ctx))
 	}
 }
 

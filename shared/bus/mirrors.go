@@ -43,7 +43,7 @@ func (w *Warden) Mirrors(ctx context.Context) ([]Mirror, error) {
 		if info.Mirror != nil && info.Mirror.Active >= 0 && info.Mirror.Active < heard {
 			m.Connected, m.Behind = true, info.Mirror.Lag
 		}
-		last, err := lastMessage(ctx, w.nc, witnessStream, witnessSubject(host, name))
+		last, err := lastMessage(ctx, w.nc, Witness, witnessSubject(host, name))
 		if err != nil {
 			return nil, err
 		}

@@ -13,17 +13,17 @@ import (
 	"agentwatt/shared/evidence"
 )
 
-// witnessStream holds the checkpoints of a hub, by host and mirror.
+// Witness is the stream of a hub's checkpoints, by host and mirror: Message.Source is the name of the mirror.
 const (
-	witnessStream = "WITNESS"
-	witnessEvery  = 10 * time.Second
+	Witness      = "WITNESS"
+	witnessEvery = 10 * time.Second
 )
 
 func (w *Warden) makeWitness(ctx context.Context) error {
-	c := fileStream(witnessStream, "what the hub says it held, and when: see evidence.Checkpoint", witnessRoot+".>")
+	c := fileStream(Witness, "what the hub says it held, and when: see evidence.Checkpoint", witnessRoot+".>")
 	c.DenyDelete, c.DenyPurge = true, true
 	if _, err := w.js.CreateOrUpdateStream(ctx, c); err != nil {
-		return fmt.Errorf("make stream %s: %w", witnessStream, err)
+		return fmt.Errorf("make stream %s: %w", Witness, err)
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (w *Warden) walk(ctx context.Context, name, stream, host string) error {
 // resume goes on from the last checkpoint.
 func (w *Warden) resume(ctx context.Context, name, stream, host string) (*walk, error) {
 	p := &walk{stream: stream, host: host}
-	last, err := lastMessage(ctx, w.nc, witnessStream, witnessSubject(host, name))
+	last, err := lastMessage(ctx, w.nc, Witness, witnessSubject(host, name))
 	if err != nil || last.data == nil {
 		return p, err
 	}
@@ -146,7 +146,7 @@ func (w *Warden) sign(ctx context.Context, name string, p *walk, contradiction s
 	if err != nil {
 		return err
 	}
-	if _, err := w.js.Publish(ctx, witnessSubject(p.host, name), c.Encode(), jetstream.WithExpectStream(witnessStream)); err != nil {
+	if _, err := w.js.Publish(ctx, witnessSubject(p.host, name), c.Encode(), jetstream.WithExpectStream(Witness)); err != nil {
 		return fmt.Errorf("store a checkpoint: %w", err)
 	}
 	p.said = p.sequence
