@@ -37,6 +37,11 @@ test: tmp servers
 	$(GO) test -race -timeout 10m ./...
 	@for p in $(PEERS); do command -v $$p >/dev/null || echo "SKIPPED: the tests against $$p, which is not installed (make peers)"; done
 
+# What happens when links, hubs, disks and clocks fail, with real processes: ten simulated hours, fifty kills. FAULTS=short is shorter.
+FAULTS ?= full
+test-faults: tmp servers
+	METER_FAULTS=$(FAULTS) METER_REQUIRE=nats-server $(GO) test -run '^TestFault' -v -count 1 -timeout 20m ./meterd | grep -v '^=== \|level='
+
 # The servers that tests run beside meterd: NATS in the version that is built in, and the last InfluxDB that Go alone builds.
 servers: $(PEERBIN)/nats-server $(PEERBIN)/influxd
 $(PEERBIN)/nats-server: go.mod | tmp

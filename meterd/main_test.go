@@ -18,7 +18,7 @@ import (
 
 // The test binary is the command, so that scripts run the real program in processes of their own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"meterd": main})
+	testscript.Main(m, map[string]func(){"meterd": main, "meterd-traced": traced})
 }
 
 // The scripts read as the manual: one file per thing that a user does, or gets wrong.

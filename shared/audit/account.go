@@ -151,8 +151,19 @@ func (c *account) lose(f *facts) {
 // end finds what is missing and on no record.
 func (c *account) end() {
 	for _, h := range c.holes {
+		g := c.gapOf(h)
+		if g != nil {
+			g.known += h.last - h.first + 1
+			g.named += h.last - h.first + 1
+		}
 		for _, rest := range unnamed(h.span, c.losses[h.key]) {
-			c.miss(h, rest)
+			c.miss(h, rest, g)
+		}
+	}
+	for _, g := range c.a.chain.gaps {
+		if g.known > 0 && g.known == g.named && g.known == g.finding.Count && !g.finding.dropped {
+			g.finding.dropped = true
+			c.a.report.note("links %d to %d are not there: the host's store had discarded them, and loss records name every one of their %d batches", g.from, g.to, g.known)
 		}
 	}
 	for i, id := range c.order {
@@ -178,25 +189,33 @@ func (c *account) journalled() bool {
 	return false
 }
 
+// gapOf returns the gap in the chain that a hole is part of; nil: there is none.
+func (c *account) gapOf(h hole) *gap {
+	for _, g := range c.a.chain.gaps {
+		if at := g.finding.Place.Record; at > h.after && at <= h.place.Record && !g.finding.dropped {
+			return g
+		}
+	}
+	return nil
+}
+
 // miss says that batches are missing, as part of a gap in the chain where there is one.
-func (c *account) miss(h hole, s span) {
+func (c *account) miss(h hole, s span, g *gap) {
 	count := s.last - s.first + 1
 	name := fmt.Sprintf("batch %d of %s", s.first, h.source)
 	if count > 1 {
 		name = fmt.Sprintf("batches %d to %d of %s", s.first, s.last, h.source)
 	}
-	for _, g := range c.a.chain.gaps {
-		if at := g.finding.Place.Record; at > h.after && at <= h.place.Record && !g.finding.dropped {
-			if len(g.finding.what) < 500 {
-				g.finding.what += "; missing is " + name
-			}
-			return
+	switch {
+	case g != nil:
+		g.named -= count
+		if len(g.finding.what) < 500 {
+			g.finding.what += "; missing is " + name
 		}
+	case h.early: // the archive begins later than that
+	default:
+		c.a.find(Missing, h.place, count, "%s, run %s, is not there, and no loss record names it", name, h.run)
 	}
-	if h.early {
-		return // the archive begins later than that
-	}
-	c.a.find(Missing, h.place, count, "%s, run %s, is not there, and no loss record names it", name, h.run)
 }
 
 // unnamed returns what of a span no loss covers.

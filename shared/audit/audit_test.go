@@ -173,6 +173,22 @@ func TestUntouched(t *testing.T) {
 	}
 }
 
+// What the host's store discarded while the hub was away is missing at the hub, and no finding where loss records name all of it.
+func TestDiscardedIsNoFinding(t *testing.T) {
+	for _, last := range []uint64{20, 19} {
+		w := build(t)
+		w.journal("C", "x", []power.Loss{
+			{Run: "A", Source: "nvml", First: 11, Last: last, Reason: power.LostSize}, {Run: "A", Source: "rapl", First: 11, Last: 20, Reason: power.LostSize},
+		})
+		w.records = slices.Delete(w.records, 21, 41) // batches 11 to 20 of both
+		w.checkpoints = nil
+		r := w.audit(Options{})
+		if got, want := r.Intact(), last == 20; got != want {
+			t.Errorf("named up to %d: intact %v, want %v: %+v", last, got, want, r.Findings)
+		}
+	}
+}
+
 // keep returns the payload as it is.
 func keep(_ int, payload []byte) []byte { return payload }
 

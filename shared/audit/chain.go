@@ -46,6 +46,7 @@ type gap struct {
 	before, after evidence.Digest // of the message before; what the message after names
 	filled        map[uint64]evidence.Digest
 	finding       *Finding
+	known, named  uint64 // batches that are missing by their numbers, and how many of them loss records name
 }
 
 const mostLeft = 8

@@ -42,7 +42,7 @@ func (o HubOptions) Config() string {
 	fmt.Fprintf(&out, "max_payload: %d\n", maxPayload)
 	fmt.Fprintf(&out, "jetstream {\n  store_dir: %q\n  domain: hub\n  sync_interval: always\n  max_memory_store: 64MB\n  max_file_store: 1PB\n}\n",
 		filepath.Clean(o.Dir))
-	fmt.Fprintf(&out, "leafnodes {\n  listen: %q\n%s}\n", o.Leafs, o.tlsBlock())
+	fmt.Fprintf(&out, "leafnodes {\n  listen: %q\n  no_advertise: true\n%s}\n", o.Leafs, o.tlsBlock())
 	list := servedBy([]string{"*"})
 	fmt.Fprintf(&out, "accounts {\n  %s {\n    jetstream: enabled\n    users: [\n      {nkey: %q}\n", account, o.Key)
 	for _, h := range o.Hosts {

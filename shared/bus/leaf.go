@@ -57,6 +57,8 @@ func connectHub(opts *server.Options, o ServerOptions) error {
 		DenyImports:      neverFromHub(o.Host),
 		DenyExports:      []string{subjects, rollupRoot + ".>", cursorRoot + ".>"}, // the mirrors have them
 		FirstInfoTimeout: leafTimeout,
+
+		IgnoreDiscoveredServers: true, // the addresses that the configuration names, and no others
 	}
 	if urls[0].Scheme == "tls" {
 		remote.TLS, remote.TLSTimeout = true, leafTimeout.Seconds()
