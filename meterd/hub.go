@@ -242,6 +242,7 @@ func runHub(ctx context.Context, h hubFile, o bus.HubOptions, key *evidence.Key,
 	defer w.Close()
 	log.Info("ready", "hub", h.url(), "hosts", len(o.Hosts))
 	notify("READY=1")
+	server.Go(func() { watchdog(ctx, log, w.Alive) })
 	w.Run(ctx)
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause

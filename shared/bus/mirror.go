@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,6 +27,8 @@ type Warden struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	walks   map[string]*walk // by mirror
+
+	moved atomic.Int64 // when something was looked at, Unix time in ns
 
 	mu   sync.Mutex
 	said map[string]string // what was logged last
@@ -45,6 +48,7 @@ func OpenWarden(ctx context.Context, url, caFile string, key *evidence.Key, o Hu
 		return nil, fmt.Errorf("connect to the hub at %s: %w", Redact(url), err)
 	}
 	w := &Warden{options: o, key: key, log: log, nc: nc, said: map[string]string{}, walks: map[string]*walk{}}
+	w.moved.Store(time.Now().UnixNano())
 	if w.js, err = jetstream.New(nc); err == nil {
 		err = w.makeWitness(ctx)
 	}
@@ -54,6 +58,17 @@ func OpenWarden(ctx context.Context, url, caFile string, key *evidence.Key, o Hu
 	}
 	return w, nil
 }
+
+// Alive reports that the warden has not moved for a while: whoever started it should start another one.
+func (w *Warden) Alive(now time.Time) error {
+	if last := time.Unix(0, w.moved.Load()); now.Sub(last) > stillLimit {
+		return fmt.Errorf("no mirror was looked at for %v", now.Sub(last).Round(time.Second))
+	}
+	return nil
+}
+
+// stillLimit is well beyond the pauses of the warden and what one request may take.
+const stillLimit = 2 * time.Minute
 
 // Close ends the connection.
 func (w *Warden) Close() { w.nc.Close() }
@@ -98,6 +113,7 @@ func (w *Warden) mirrors(ctx context.Context, host string) error {
 
 // report logs what is wrong with something once, and when it is well again.
 func (w *Warden) report(ctx context.Context, what string, err error) {
+	w.moved.Store(time.Now().UnixNano())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
