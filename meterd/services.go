@@ -22,18 +22,6 @@ type tlsConf struct {
 // given reports whether there is a certificate.
 func (t tlsConf) given() bool { return t.CertFile != "" && t.KeyFile != "" }
 
-// rollupConf says how long roll-ups are kept.
-type rollupConf struct {
-	Second span `yaml:"second"`
-	Minute span `yaml:"minute"`
-	Hour   span `yaml:"hour"`
-}
-
-// ages returns them as the store wants them.
-func (r rollupConf) ages() [3]time.Duration {
-	return [3]time.Duration{time.Duration(r.Second), time.Duration(r.Minute), time.Duration(r.Hour)}
-}
-
 // statusConf says where meterd is watched.
 type statusConf struct {
 	Listen    string  `yaml:"listen"`
