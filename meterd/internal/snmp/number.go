@@ -31,8 +31,10 @@ func parseNumber(s string) (number, error) {
 		return bad("too long")
 	}
 	rest := strings.TrimSpace(s)
-	negative := strings.HasPrefix(rest, "-")
-	rest = strings.TrimPrefix(strings.TrimPrefix(rest, "-"), "+")
+	rest, negative := strings.CutPrefix(rest, "-")
+	if !negative {
+		rest = strings.TrimPrefix(rest, "+")
+	}
 	end := strings.IndexFunc(rest, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
 	if end < 0 {
 		end = len(rest)
