@@ -39,7 +39,7 @@ func TestKillAndRestart(t *testing.T) {
 		return c
 	}
 	first := start()
-	before := stored(t, address, 6)
+	before := stored(t, address, 14)
 	if err := first.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestKillAndRestart(t *testing.T) {
 	time.Sleep(700 * time.Millisecond)
 
 	second := start()
-	after := stored(t, address, len(before)+8)
+	after := stored(t, address, len(before)+16)
 	if err := second.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
