@@ -25,7 +25,7 @@ type hub struct {
 
 const hubHost = "gpu-01.rack.example"
 
-func startHub(t *testing.T) *hub {
+func startHub(t testing.TB) *hub {
 	t.Helper()
 	newKey := func() *evidence.Key {
 		k, err := evidence.NewKey()
@@ -53,7 +53,7 @@ func startHub(t *testing.T) *hub {
 }
 
 // watch runs a warden until the test ends.
-func (h *hub) watch(t *testing.T) *Warden {
+func (h *hub) watch(t testing.TB) *Warden {
 	t.Helper()
 	w, err := OpenWarden(t.Context(), "nats://"+h.options.Listen, "", h.key, h.options, verbose(t))
 	if err != nil {
@@ -74,13 +74,13 @@ func (h *hub) watch(t *testing.T) *Warden {
 }
 
 // host starts the server of the host, as one that the hub mirrors.
-func (h *hub) host(t *testing.T, dir string) *Server {
+func (h *hub) host(t testing.TB, dir string) *Server {
 	t.Helper()
 	return serveTest(t, ServerOptions{Dir: dir, Host: hubHost, Key: h.hostKey, Hub: &Hub{URL: "nats://" + h.link.Address()}, Log: verbose(t)})
 }
 
 // reader connects to the hub.
-func (h *hub) reader(t *testing.T) *Conn {
+func (h *hub) reader(t testing.TB) *Conn {
 	t.Helper()
 	c, err := Dial(t.Context(), "nats://"+h.options.Listen, Credentials{NKeyFile: h.readerFile})
 	if err != nil {
