@@ -98,7 +98,7 @@ func timeline(e bench.Evidence, r bench.Result) report.Timeline {
 	for _, p := range r.Phases {
 		span.End = max(span.End, p.End)
 	}
-	return report.NewTimeline(bench.NewRecording(e.Batches, bench.HostClock{Host: x.Host, Boot: x.Boot, Epoch: x.Epoch}), span, x.Power)
+	return report.NewTimeline(e.Recording(), span, x.Power)
 }
 
 // finish computes the result of a run that just ended, writes it into its directory, and prints it.

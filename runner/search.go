@@ -200,7 +200,7 @@ func (r *session) search(ctx context.Context, out string, stderr io.Writer) (err
 	var wg sync.WaitGroup
 	var followed error
 	if r.conn != nil {
-		s.Power = &search.Power{Conn: r.conn, Dir: r.dir, Now: r.clk.Now}
+		s.Power = &search.Power{Conn: r.conn, Dir: r.dir, Now: r.clk.Now, Boot: r.exp.Boot, Epoch: r.exp.Epoch}
 		wg.Go(func() { followed = s.Power.Run(following, r.clk.Now().Add(-firstPower)) })
 		if err := r.expect(ctx, s); err != nil {
 			stop()

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 
+	"agentwatt/shared/clock"
 	"agentwatt/shared/power"
 )
 
@@ -12,10 +13,17 @@ type Evidence struct {
 	Phases     []PhaseFacts                      // in the order they were run
 	Records    func(phase int) ([]Record, error) // of one phase, by index
 	Batches    []power.Batch                     // all of the run, any order
+	Clocks     []clock.Exchange                  // what was measured of other hosts' clocks, any order
 	IdleBefore Window                            // zero: not measured
 	IdleAfter  Window                            //
 	Complete   bool                              // the run came to its end
 	Notes      []string                          // what happened on the way and is not in the records
+}
+
+// Recording is the power of the run on the runner's clock.
+func (e Evidence) Recording() *Recording {
+	x := e.Experiment
+	return NewRecording(e.Batches, HostClock{Host: x.Host, Boot: x.Boot, Epoch: x.Epoch, Others: e.Clocks})
 }
 
 // Compute derives everything that a run claims: it evaluates each phase from its records, joins the power of its window,
@@ -23,7 +31,7 @@ type Evidence struct {
 func Compute(e Evidence) (Result, error) {
 	x := e.Experiment
 	r := Result{Schema: 1, Run: x, Simulated: x.Simulated, Warnings: e.Notes}
-	recording := NewRecording(e.Batches, HostClock{Host: x.Host, Boot: x.Boot, Epoch: x.Epoch})
+	recording := e.Recording()
 	r.Context = contextOf(e.Batches)
 	for _, m := range recording.meters {
 		r.Simulated = r.Simulated || m.meter.Simulated

@@ -125,7 +125,7 @@ func (r *Recording) expected(scope power.Scope, planned []string) (list, spare [
 func (r *Recording) useDevice(w Window, meters []recorded, name string, doubts *doubts) (uses []power.Use, ok bool) {
 	for _, m := range meters {
 		u := m.series.Between(w.Begin, w.End)
-		if c := r.clocks[m.machine]; c.unknown && u.Valid {
+		if c := r.clocks[m.machine]; c.bound > 0 && u.Valid {
 			u.Uncertainty.Clock = m.series.ClockTerm(w.Begin, w.End, c.uncertainty())
 		}
 		uses = append(uses, u)

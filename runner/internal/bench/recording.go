@@ -16,6 +16,8 @@ type HostClock struct {
 	Host  string      // host name
 	Boot  string      // kernel boot id; empty: not known
 	Epoch clock.Stamp // its stamp of that boot's monotonic zero; zero: not known. See clock.State
+
+	Others []clock.Exchange // what was measured of the clocks of other hosts, in any order
 }
 
 // Recording is the power of a run, made ready for any number of windows. It is not changed once made.
@@ -50,11 +52,11 @@ func NewRecording(batches []power.Batch, runner HostClock) *Recording {
 	r := &Recording{streams: map[stream][]head{}, clocks: map[string]comparison{}}
 	batches = inOrder(batches)
 	machines := machinesOf(batches)
-	shifts := shiftsOf(batches, runner)
+	shifts := newShifts(batches, runner)
 	found := map[meterKey]*gathered{}
 	for _, b := range batches {
-		machine, shift := machines[b.Host], shifts[runOf(b)]
-		r.clocks[machine] = r.clocks[machine].with(b, runner, shift.known)
+		machine, shift := machines[b.Host], shifts.of(b)
+		r.clocks[machine] = r.clocks[machine].with(b, shift)
 		r.addHead(b, shift.by)
 		for _, s := range b.Samples {
 			if s.Meter < 0 || s.Meter >= len(b.Meters) {
@@ -141,39 +143,72 @@ func machinesOf(batches []power.Batch) map[string]string {
 	return machines
 }
 
-// shift brings a run's stamps onto the runner's clock.
+// shift brings a batch's stamps onto the runner's clock.
 type shift struct {
-	by    time.Duration
-	known bool
+	by     time.Duration
+	within time.Duration // bound of its error
+	known  bool
 }
 
-// shiftsOf compares each run's clock with the runner's. Two processes of one boot stamp the same monotonic zero, so the
-// difference of their epochs is the offset, exactly. The first epoch of a run is taken for all of it: the anchor does not
-// move, and later ones differ only by the time it took to read them.
-func shiftsOf(batches []power.Batch, runner HostClock) map[run]shift {
-	shifts := map[run]shift{}
+// shifts compares each run's clock with the runner's.
+type shifts struct {
+	runner HostClock
+	epochs map[run]clock.Stamp          // the first of each run
+	others map[string]*clock.Comparison // by boot
+}
+
+// newShifts takes the first epoch of a run for all of it: the anchor does not move, and later ones differ only by the time it
+// took to read them.
+func newShifts(batches []power.Batch, runner HostClock) shifts {
+	s := shifts{runner: runner, epochs: map[run]clock.Stamp{}, others: map[string]*clock.Comparison{}}
 	for _, b := range batches {
-		sameBoot := b.Boot != "" && b.Boot == runner.Boot && runner.Epoch != 0
-		if k := runOf(b); sameBoot && b.Clock.Epoch != 0 && !shifts[k].known {
-			shifts[k] = shift{by: runner.Epoch.Sub(b.Clock.Epoch), known: true}
+		if k := runOf(b); b.Clock.Epoch != 0 && s.epochs[k] == 0 {
+			s.epochs[k] = b.Clock.Epoch
 		}
 	}
-	return shifts
+	byBoot := map[string][]clock.Exchange{}
+	for _, x := range runner.Others {
+		byBoot[x.Boot] = append(byBoot[x.Boot], x)
+	}
+	for boot, list := range byBoot {
+		s.others[boot] = clock.Compare(list)
+	}
+	return s
+}
+
+// of returns the shift of a batch. Two processes of one boot stamp the same monotonic zero, so the difference of their epochs is
+// the offset, exactly. Of another host's boot the offset between the monotonic clocks was measured over the network, or it is
+// not known.
+func (s shifts) of(b power.Batch) shift {
+	epoch := s.epochs[runOf(b)]
+	if b.Boot == "" || epoch == 0 || s.runner.Epoch == 0 {
+		return shift{}
+	}
+	by := s.runner.Epoch.Sub(epoch)
+	if b.Boot == s.runner.Boot {
+		return shift{by: by, known: true}
+	}
+	c := s.others[b.Boot]
+	if c == nil || b.Clock.Read == 0 {
+		return shift{}
+	}
+	ahead, within := c.Ahead(b.Clock.Read.Sub(epoch))
+	return shift{by: by - ahead, within: within, known: true}
 }
 
 // comparison is how well a machine's clock is known against the runner's.
 type comparison struct {
-	compared, unknown bool          // some batches were, some were not
-	bound             time.Duration // of the error where it was not compared
-	synchronised      bool          // of those not compared, all were disciplined by a time daemon
+	unknown      bool          // some batches were not compared
+	bound        time.Duration // of the error, where it was measured and where it is not known
+	synchronised bool          // of those not compared, all were disciplined by a time daemon
 }
 
 // kernelLimit is the largest error that a Linux kernel admits to (NTP_PHASE_LIMIT, 16 s); taken where nothing is known.
 const kernelLimit = 16 * time.Second
 
-func (c comparison) with(b power.Batch, runner HostClock, known bool) comparison {
-	if known {
-		c.compared = true
+func (c comparison) with(b power.Batch, s shift) comparison {
+	if s.known {
+		c.bound = max(c.bound, s.within)
 		return c
 	}
 	if !c.unknown {

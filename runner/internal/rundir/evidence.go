@@ -14,8 +14,12 @@ func (r *Run) Evidence() (bench.Evidence, error) {
 	if err != nil {
 		return bench.Evidence{}, err
 	}
+	clocks, err := r.Clocks()
+	if err != nil {
+		return bench.Evidence{}, err
+	}
 	e := bench.Evidence{
-		Experiment: m.Experiment, Batches: batches, Records: r.Records, Complete: m.Outcome == Found,
+		Experiment: m.Experiment, Batches: batches, Clocks: clocks, Records: r.Records, Complete: m.Outcome == Found,
 		IdleBefore: m.IdleBefore.window(), IdleAfter: m.IdleAfter.window(), Notes: append(m.Notes, warnings...),
 	}
 	switch m.Outcome {

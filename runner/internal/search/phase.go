@@ -180,7 +180,11 @@ const edgeMargin = time.Second
 
 // host says whose clock the windows are on.
 func (r *running) host() bench.HostClock {
-	return bench.HostClock{Host: r.Experiment.Host, Boot: r.Experiment.Boot, Epoch: r.Experiment.Epoch}
+	h := bench.HostClock{Host: r.Experiment.Host, Boot: r.Experiment.Boot, Epoch: r.Experiment.Epoch}
+	if r.Power != nil {
+		h.Others = r.Power.Exchanges()
+	}
+	return h
 }
 
 // note writes the phase's facts to run.json, in place of an earlier version of them.

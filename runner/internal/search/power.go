@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,15 +20,19 @@ const keep = 30 * time.Second
 
 // Power follows the bus: every batch goes to the run directory as it came, and what a phase needs stays in memory.
 type Power struct {
-	Conn *bus.Conn
-	Dir  *rundir.Dir
-	Now  func() clock.Stamp
+	Conn  *bus.Conn
+	Dir   *rundir.Dir
+	Now   func() clock.Stamp
+	Boot  string      // of the runner: hosts of another boot are asked for their clocks
+	Epoch clock.Stamp // of the runner's clock; zero: not known, nobody is asked
 
 	mu       sync.Mutex
 	batches  []power.Batch
 	warnings []string
 	latest   map[string]clock.Stamp // newest sample, by host and source
-	changed  chan struct{}          // closed and replaced with every batch
+	boots    map[string]string      // of the last batch of each host
+	clocks   []clock.Exchange
+	changed  chan struct{} // closed and replaced with every batch
 }
 
 // Run follows the bus from the given stamp until ctx ends. It flushes the evidence once a second.
@@ -51,16 +56,15 @@ func (p *Power) Run(ctx context.Context, from clock.Stamp) error {
 			}
 		}
 	})
+	var asked error
+	wg.Go(func() { asked = p.askClocks(flushing) })
 	err := p.Conn.Follow(ctx, from, p.take)
 	stop()
 	wg.Wait()
 	if ctx.Err() != nil {
 		err = nil
 	}
-	if err == nil {
-		err = flushed
-	}
-	return err
+	return cmp.Or(err, flushed, asked)
 }
 
 // take stores one message and keeps its batch.
@@ -80,8 +84,9 @@ func (p *Power) take(m bus.Message) error {
 	}
 	p.batches = append(p.batches, *b)
 	if p.latest == nil {
-		p.latest = map[string]clock.Stamp{}
+		p.latest, p.boots = map[string]clock.Stamp{}, map[string]string{}
 	}
+	p.boots[b.Host] = b.Boot
 	key := b.Host + "/" + b.Source
 	for _, s := range b.Samples {
 		p.latest[key] = max(p.latest[key], s.Time)

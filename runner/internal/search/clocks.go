@@ -1,0 +1,91 @@
+package search
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"agentwatt/shared/bus"
+	"agentwatt/shared/clock"
+)
+
+const (
+	askEvery = 15 * time.Second // between measurements of a host's clock
+	askTries = 8                // questions of one measurement; the one with the shortest way counts
+)
+
+// askClocks measures the clocks of all hosts but the runner's own, again and again until ctx ends, and keeps what was
+// measured in the run directory. A host that does not answer is not compared: the join says so.
+func (p *Power) askClocks(ctx context.Context) error {
+	if p.Epoch == 0 {
+		return nil
+	}
+	for wait := time.Second; clock.Sleep(ctx, wait); {
+		var fresh []clock.Exchange
+		for _, host := range p.others() {
+			if x, ok := p.askClock(ctx, host); ok {
+				fresh = append(fresh, x)
+			}
+		}
+		if len(fresh) == 0 {
+			continue // nobody yet, or nobody but this host
+		}
+		p.mu.Lock()
+		p.clocks = append(p.clocks, fresh...)
+		all := slices.Clone(p.clocks)
+		p.mu.Unlock()
+		if err := p.Dir.WriteClocks(all); err != nil {
+			return err
+		}
+		wait = askEvery
+	}
+	return nil
+}
+
+// others lists the hosts of another boot than the runner's.
+func (p *Power) others() (hosts []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for host, boot := range p.boots {
+		if boot != "" && boot != p.Boot {
+			hosts = append(hosts, host)
+		}
+	}
+	slices.Sort(hosts)
+	return hosts
+}
+
+// askClock measures the clock of one host.
+func (p *Power) askClock(ctx context.Context, host string) (best clock.Exchange, ok bool) {
+	failed := 0
+	for range askTries {
+		asked := p.Now()
+		data, err := p.Conn.Ask(ctx, bus.ClockSubject(host), nil)
+		got := p.Now()
+		if ctx.Err() != nil {
+			return best, false
+		}
+		var a clock.Answer
+		if err == nil {
+			a, err = clock.ParseAnswer(data)
+		}
+		if err != nil {
+			if failed++; failed == 2 && !ok {
+				return best, false // it cannot be asked: an older meterd, or one that publishes elsewhere
+			}
+			continue
+		}
+		if x := clock.Between(asked, got, p.Epoch, a); !ok || x.Way() < best.Way() {
+			best, ok = x, true
+		}
+	}
+	best.Tries, best.Failed = askTries, failed
+	return best, ok
+}
+
+// Exchanges returns what was measured of other hosts' clocks so far.
+func (p *Power) Exchanges() []clock.Exchange {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.clocks)
+}
