@@ -183,6 +183,11 @@ func (d *daemon) begin(ctx, beside context.Context) error {
 		d.start(context.WithoutCancel(ctx), d.units[name])
 	}
 	announce(d.log, d.store.url(d.conf), d.opened())
+	if d.store.server != nil {
+		if stats, err := d.store.server.Stats(ctx); err == nil {
+			d.forecast(stats, d.log)
+		}
+	}
 	if err := d.startSink(beside); err != nil {
 		return err
 	}
