@@ -197,10 +197,10 @@ func (d *daemon) begin(ctx, beside context.Context) error {
 // begun puts the beginning on record before anything else of this run. Sampling does not wait for a store that takes nothing.
 func (d *daemon) begun(ctx context.Context) {
 	last, err := d.store.last(ctx)
-	if err == nil {
-		err = d.journal.start(ctx, last)
-	}
 	if err != nil {
+		d.log.Warn("what the run before may have lost is not known", "err", err)
+	}
+	if err := d.journal.start(ctx, last); err != nil {
 		d.log.Warn("the beginning of this run is not on record", "err", err)
 	}
 }
