@@ -35,6 +35,7 @@ type config struct {
 	Bus          busConf    `yaml:"bus"`
 	Hub          hubConf    `yaml:"hub"`
 	Direct       directConf `yaml:"direct"`
+	Rollups      rollupConf `yaml:"rollups"`
 	Influx       influxConf `yaml:"influx"`
 	Status       statusConf `yaml:"status"`
 	Sources      sources    `yaml:"sources"`
@@ -93,8 +94,9 @@ func defaults(p profile) config {
 			Listen: "127.0.0.1:4222", Dir: "/var/lib/meterd",
 			MaxBytes: 8 << 30, MaxAge: span(7 * 24 * time.Hour), Flush: span(time.Second),
 		},
-		Direct: directConf{Stream: "POWER"},
-		Influx: influxConf{Batch: 5000, Flush: span(time.Second)}, Status: statusConf{Listen: "127.0.0.1:9477"},
+		Rollups: rollupConf{Second: span(30 * day), Minute: span(365 * day), Hour: span(3650 * day)},
+		Direct:  directConf{Stream: "POWER"},
+		Influx:  influxConf{Batch: 5000, Flush: span(time.Second)}, Status: statusConf{Listen: "127.0.0.1:9477"},
 		Sources: sources{
 			NVML: nvmlConf{Common: gpus}, AMDGPU: gpus, AMDSMI: libraryConf{Common: gpus}, RAPL: counters, Hwmon: counters,
 			IPMI: ipmiConf{Common: remote, Device: "/dev/ipmi0"}, SNMP: snmpConf{Common: remote}, Redfish: redfishConf{Common: remote},
@@ -139,7 +141,7 @@ func (c config) check() error {
 	case c.SysRoot == "" || c.ProcRoot == "":
 		return errors.New("sys_root or proc_root is empty")
 	}
-	return cmp.Or(c.Sources.Simulated.check(), c.Sources.checkRemote(), c.Bus.check(), c.Hub.check(), c.Direct.check(), c.Influx.check(), c.Status.check())
+	return cmp.Or(c.Sources.Simulated.check(), c.Sources.checkRemote(), c.Bus.check(), c.Hub.check(), c.Direct.check(), c.Rollups.check(), c.Influx.check(), c.Status.check())
 }
 
 // check finds a bus that others than its readers could read.

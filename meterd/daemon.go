@@ -188,6 +188,9 @@ func (d *daemon) begin(ctx, beside context.Context) error {
 			d.forecast(stats, d.log)
 		}
 	}
+	if d.store.server != nil {
+		d.services.wait.Go(func() { rollUp(beside, d.store.server, d.log) })
+	}
 	if err := d.startSink(beside); err != nil {
 		return err
 	}

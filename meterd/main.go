@@ -55,7 +55,7 @@ nothing on the machines that it measures.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fault.Hint(fault.Misuse(err), "see %s --help", c.CommandPath())
 	})
-	root.AddCommand(runCommand(), reloadCommand(), keyCommand(), hubCommand(), exportCommand(), verifyCommand(), probeCommand(), topCommand(), configCommand(), topologyCommand(), characteriseCommand(), selftestCommand(), versionCommand(), manCommand())
+	root.AddCommand(runCommand(), reloadCommand(), keyCommand(), hubCommand(), historyCommand(), exportCommand(), verifyCommand(), probeCommand(), topCommand(), configCommand(), topologyCommand(), characteriseCommand(), selftestCommand(), versionCommand(), manCommand())
 	return root
 }
 

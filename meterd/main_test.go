@@ -47,7 +47,7 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	pattern, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(60 * time.Second); ; {
 		var out, errs strings.Builder
 		run(args[1:], &out, &errs)
 		if pattern.MatchString(out.String()) {

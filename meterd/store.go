@@ -46,7 +46,7 @@ func openStore(ctx context.Context, conf config, host string, log *slog.Logger) 
 func openBus(ctx context.Context, conf config, host string, log *slog.Logger) (store, error) {
 	o := bus.ServerOptions{
 		Listen: conf.Bus.Listen, Dir: conf.Bus.Dir, Host: host, MaxBytes: int64(conf.Bus.MaxBytes), MaxAge: time.Duration(conf.Bus.MaxAge),
-		Readers: conf.Bus.Readers, Log: log,
+		Rollups: conf.Rollups.ages(), Readers: conf.Bus.Readers, Log: log,
 	}
 	if conf.Bus.TLS.given() {
 		o.TLS = &bus.TLS{CertFile: conf.Bus.TLS.CertFile, KeyFile: conf.Bus.TLS.KeyFile, ClientCAFile: conf.Bus.TLS.ClientCAFile}

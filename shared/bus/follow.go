@@ -89,6 +89,11 @@ func (f *followers) fail(err error) {
 
 // FollowStream is Follow for one stream, of batches or of anything else.
 func (c *Conn) FollowStream(ctx context.Context, stream string, from clock.Stamp, fn func(Message) error) error {
+	return c.FollowSlowly(ctx, stream, from, pollEvery, fn)
+}
+
+// FollowSlowly is FollowStream for who is not in a hurry: it asks for new messages only so often, once it has read all.
+func (c *Conn) FollowSlowly(ctx context.Context, stream string, from clock.Stamp, every time.Duration, fn func(Message) error) error {
 	f, err := newFetcher(c.nc, getAPI+stream)
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", c.name, err)
@@ -105,7 +110,7 @@ func (c *Conn) FollowStream(ctx context.Context, stream string, from clock.Stamp
 		case more && err == nil:
 			continue
 		}
-		pause(ctx, pollEvery)
+		pause(ctx, every)
 	}
 	return nil
 }

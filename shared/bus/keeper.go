@@ -17,8 +17,8 @@ import (
 type Recorder func(ctx context.Context, losses []power.Loss) error
 
 const (
-	keepEvery   = time.Second // between looks at the store
-	recordLimit = 1024        // most losses of one record
+	keepEvery   = 10 * time.Second // between looks at the store; who finds it full has it looked at once
+	recordLimit = 1024             // most losses of one record
 )
 
 // Keep looks after the store until ctx ends: it makes room before the limits are reached, and brings the store back when it

@@ -58,14 +58,17 @@ func (s *Server) Stats(ctx context.Context) (Stats, error) {
 }
 
 // Last returns the last batch of each source in the stream Power, by the order of their subjects.
-func (s *Server) Last(ctx context.Context) ([]Message, error) {
-	f, err := newFetcher(s.js.Conn(), directGet(Power))
+func (s *Server) Last(ctx context.Context) ([]Message, error) { return s.LastIn(ctx, Power) }
+
+// LastIn returns the last message of each source in a stream, by the order of their subjects.
+func (s *Server) LastIn(ctx context.Context, stream string) ([]Message, error) {
+	f, err := newFetcher(s.js.Conn(), directGet(stream))
 	if err != nil {
 		return nil, err
 	}
 	defer f.close()
 	var out []Message
-	_, err = f.fetch(ctx, getRequest{MultiLast: []string{subjects}}, func(m Message) error {
+	_, err = f.fetch(ctx, getRequest{MultiLast: []string{">"}}, func(m Message) error {
 		out = append(out, m)
 		return nil
 	})
