@@ -11,8 +11,8 @@ import (
 	"agentwatt/shared/power"
 )
 
-// Message is what is stored of roll-ups: rows of one resolution, of one source on one host. docs/formats-rollup.md and batch.proto,
-// message Rollup, describe its encoding.
+// Message is what is stored of roll-ups: rows of one resolution, of one source on one host. docs/formats-rollup.md describes its
+// encoding.
 type Message struct {
 	Host, Source string
 	Resolution   time.Duration
