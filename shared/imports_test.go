@@ -45,11 +45,14 @@ var only = []struct{ match, dir string }{
 	{`^github.com/stmcginnis/gofish`, "meterd/internal/redfish"},
 	{`^github.com/parquet-go/`, "runner/internal/rundir"},
 	{`^github.com/spf13/cobra/doc`, "shared/manual"},
+	{`^github.com/influxdata/`, "meterd/internal/influx"},
+	{`^github.com/prometheus/`, "meterd/internal/status"},
+	{`^github.com/coreos/go-systemd/`, "meterd"},
 	{`^google.golang.org/protobuf/(proto|reflect|types)`, "shared/wire"},
 }
 
 // pureDirs may not start goroutines or read the clock.
-var pureDirs = []string{"shared/power", "shared/topology", "shared/wire", "runner/internal/bench"}
+var pureDirs = []string{"shared/power", "shared/rollup", "shared/audit", "shared/topology", "shared/wire", "runner/internal/bench"}
 
 type source struct {
 	path string // slash-separated, from the repository's root
