@@ -22,7 +22,7 @@ var streams = [3]string{bus.RollupSecond, bus.RollupMinute, bus.RollupHour}
 
 const (
 	again    = 2 * time.Hour // of batches are read again: the hour that is open, and as long as a slow counter may take
-	together = 30            // rows of a second of each meter in one message, on average
+	together = 30            // rows of a second of one meter in one message
 	pause    = time.Second   // after a failure
 	every    = 5 * time.Second
 )
@@ -143,7 +143,7 @@ func (r *Roller) drain(ctx context.Context, k key, s *source) error {
 		for _, x := range s.Drain(i) {
 			s.pending[i] = add(s.pending[i], fresh(x, s.stored[i][x.Meter.ID]))
 		}
-		if rows := count(s.pending[i]); rows == 0 || i == 0 && rows < together*len(s.pending[i]) {
+		if rows := longest(s.pending[i]); rows == 0 || i == 0 && rows < together {
 			continue
 		}
 		if err := r.store(ctx, k, i, s.pending[i]); err != nil {
@@ -157,9 +157,9 @@ func (r *Roller) drain(ctx context.Context, k key, s *source) error {
 	return nil
 }
 
-func count(list []rollup.Series) (rows int) {
+func longest(list []rollup.Series) (rows int) {
 	for _, x := range list {
-		rows += len(x.Rows)
+		rows = max(rows, len(x.Rows))
 	}
 	return rows
 }
