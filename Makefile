@@ -51,7 +51,8 @@ test-packages:
 # What happens when links, hubs, disks and clocks fail, with real processes: ten simulated hours, fifty kills. FAULTS=short is shorter.
 FAULTS ?= full
 test-faults: tmp servers
-	METER_FAULTS=$(FAULTS) METER_REQUIRE=nats-server $(GO) test -run '^TestFault' -v -count 1 -timeout 20m ./meterd | grep -v '^=== \|level='
+	@METER_FAULTS=$(FAULTS) METER_REQUIRE=nats-server $(GO) test -run '^TestFault' -v -count 1 -timeout 20m ./meterd >.tmp/faults 2>&1; \
+	  status=$$?; grep -v '^=== ' .tmp/faults; exit $$status
 
 # The servers that tests run beside meterd: NATS in the version that is built in, and the last InfluxDB that Go alone builds.
 servers: $(PEERBIN)/nats-server $(PEERBIN)/influxd
