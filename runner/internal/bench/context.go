@@ -33,6 +33,9 @@ func contextOf(batches []power.Batch) []Context {
 	facts := map[[2]string]*told{}
 	var order []*told
 	for _, b := range inOrder(batches) {
+		if len(b.Meters) == 0 {
+			continue // meterd's journal speaks of itself, not of what is metered
+		}
 		for _, n := range b.Notes {
 			about := n.Device
 			if about == "" {

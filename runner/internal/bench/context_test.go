@@ -27,6 +27,10 @@ func TestContext(t *testing.T) {
 		}},
 		{Host: "h", Run: "r", Source: "nvml", Seq: 3, Notes: append(clocks, reasons...)},
 	}
+	for i := range batches {
+		batches[i].Meters = []power.Meter{{ID: "m"}}
+	}
+	batches = append(batches, power.Batch{Host: "h", Run: "r", Source: "meterd", Seq: 1, Notes: []power.Note{note("", "start", "1.0")}})
 	want := []Context{
 		{"driver", "580.1", 0, []string{"nvml on h"}},
 		{"power_limit_watts", "700", 0, []string{"GPU-0", "GPU-2"}},
