@@ -40,13 +40,13 @@ test: tmp servers
 # .deb and .rpm of meterd and runner, in dist/. ARCHS=amd64 makes those of one architecture; see packaging/build.sh.
 packages: tmp
 	@rm -rf dist
-	packaging/build.sh $(VERSION) dist
+	sh packaging/build.sh $(VERSION) dist
 
 # Installs them for real, in a clean Debian with systemd that is booted in a container: needs root, debootstrap, systemd-container.
 # ROOTFS names a clean Debian that is there already.
 test-packages:
 	$(MAKE) packages ARCHS=$$($(GO) env GOHOSTARCH)
-	packaging/test.sh dist $(ROOTFS)
+	sh packaging/test.sh dist $(ROOTFS)
 
 # What happens when links, hubs, disks and clocks fail, with real processes: ten simulated hours, fifty kills. FAULTS=short is shorter.
 FAULTS ?= full
