@@ -21,34 +21,91 @@ const (
 	MLCommons Format = "mlcommons" // MLCommons endpoints agentic inference JSONL
 )
 
+// importer reads one format. What tells the format is looked at in the order of the table, rows before documents.
+type importer struct {
+	format   Format
+	row      func(ms []member) bool  // tells it by the first line, a JSON object; nil: the format is not one object per line
+	document func(value []byte) bool // tells it by the whole file, one compact JSON value; nil: the format is not
+	read     func(l Limits, in io.Reader, file string) (*Dataset, *Report, error)
+}
+
+// importers returns the table of formats.
+func importers() []importer {
+	return []importer{
+		{format: Native, row: has("agentwatt_trajectories"), read: Limits.importNative},
+		{format: AAReplay, row: has("conversation_idx", "messages"), read: Limits.importAAReplay},
+		{format: MLCommons, row: has("conversation_id", "turn", "role"), read: Limits.ImportMLCommons},
+	}
+}
+
+// has tells a row by keys that it holds.
+func has(keys ...string) func([]member) bool {
+	return func(ms []member) bool {
+		for _, key := range keys {
+			if find(ms, key) == nil {
+				return false
+			}
+		}
+		return true
+	}
+}
+
 // Formats lists the formats by the name that the command line takes.
 func Formats() []string {
-	return []string{string(Auto), string(Native), string(AAReplay), string(MLCommons)}
+	names := []string{string(Auto)}
+	for _, im := range importers() {
+		names = append(names, string(im.format))
+	}
+	return names
 }
 
-// Detect tells the format of a file by its first line; empty if it is none that Import reads.
-func Detect(firstLine []byte) Format {
-	var row bytes.Buffer
-	if json.Compact(&row, firstLine) != nil {
-		return ""
+// detect tells the format of a file by its beginning, or by all of it, and returns a reader of the whole.
+func (l Limits) detect(in io.Reader, file string) (importer, io.Reader, error) {
+	var head bytes.Buffer
+	ms, err := newRows(io.TeeReader(in, &head), file, l).next()
+	var syntax *SyntaxError
+	if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &syntax) {
+		return importer{}, nil, err
 	}
-	ms, err := members(row.Bytes())
+	all := io.MultiReader(&head, in)
+	for _, im := range importers() {
+		if im.row != nil && err == nil && im.row(ms) {
+			return im, all, nil
+		}
+	}
+	data, err := l.readAll(all, file)
 	if err != nil {
-		return ""
+		return importer{}, nil, err
 	}
-	return detect(ms)
+	var value bytes.Buffer
+	if json.Compact(&value, data) == nil {
+		for _, im := range importers() {
+			if im.document != nil && im.document(value.Bytes()) {
+				return im, bytes.NewReader(data), nil
+			}
+		}
+	}
+	why := "not a format that can be imported (" + strings.Join(Formats()[1:], ", ") + ")"
+	if syntax != nil {
+		why += "; as JSON lines: " + syntax.Msg
+	}
+	return importer{}, nil, &SyntaxError{file, 1, why}
 }
 
-func detect(ms []member) Format {
-	switch {
-	case find(ms, "agentwatt_trajectories") != nil:
-		return Native
-	case find(ms, "conversation_idx") != nil && find(ms, "messages") != nil:
-		return AAReplay
-	case find(ms, "conversation_id") != nil && find(ms, "turn") != nil && find(ms, "role") != nil:
-		return MLCommons
+// readAll reads a file that is one document, within the limit of a trajectory.
+func (l Limits) readAll(in io.Reader, file string) ([]byte, error) {
+	limit := int64(l.Trajectory)
+	if limit <= 0 {
+		limit = defaultTrajectory
 	}
-	return ""
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	case int64(len(data)) > limit:
+		return nil, &SyntaxError{file, 0, fmt.Sprintf("the document is longer than the limit of %d bytes", limit)}
+	}
+	return data, nil
 }
 
 // Import reads files into one data set. Trajectories that are not good are left out and reported; the error says that a
@@ -94,35 +151,35 @@ func (l Limits) importFile(file string, format Format) (*Dataset, *Report, error
 		return nil, nil, err
 	}
 	defer f.Close()
-	var in io.Reader = f
 	if format == Auto || format == "" {
-		var head bytes.Buffer
-		ms, err := newRows(io.TeeReader(f, &head), file, l).next()
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, nil, err
-		}
-		if format = detect(ms); format == "" {
-			return nil, nil, &SyntaxError{file, 1, "not a format that can be imported (" + strings.Join(Formats()[1:], ", ") + ")"}
-		}
-		in = io.MultiReader(&head, f)
-	}
-	switch format {
-	case Native:
-		d, err := l.Read(in, file)
+		im, in, err := l.detect(f, file)
 		if err != nil {
 			return nil, nil, err
 		}
-		return d, newReport(file, Native, d), nil
-	case AAReplay:
-		d, report, err := l.ImportAAReplay(in, file)
-		if err == nil {
-			err = checkManifest(filepath.Join(filepath.Dir(file), "manifest.json"), file, d, report)
+		return im.read(l, in, file)
+	}
+	for _, im := range importers() {
+		if im.format == format {
+			return im.read(l, f, file)
 		}
-		return d, report, err
-	case MLCommons:
-		return l.ImportMLCommons(in, file)
 	}
 	return nil, nil, fmt.Errorf("import %s: unknown format %q", file, format)
+}
+
+func (l Limits) importNative(in io.Reader, file string) (*Dataset, *Report, error) {
+	d, err := l.Read(in, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d, newReport(file, Native, d), nil
+}
+
+func (l Limits) importAAReplay(in io.Reader, file string) (*Dataset, *Report, error) {
+	d, report, err := l.ImportAAReplay(in, file)
+	if err == nil {
+		err = checkManifest(filepath.Join(filepath.Dir(file), "manifest.json"), file, d, report)
+	}
+	return d, report, err
 }
 
 // imports is the state of importing one file: its sessions, in the order of their first rows. Rows of different sessions

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -151,8 +152,15 @@ func TestDetect(t *testing.T) {
 		`{"conversation_id":"a","turn":1,"role":"user","content":"x"}`: MLCommons,
 		`[]`: "", `nonsense`: "", ``: "",
 	} {
-		if got := Detect([]byte(line)); got != want {
-			t.Errorf("%s: got %q, want %q", line, got, want)
+		im, in, err := Limits{}.detect(strings.NewReader(line), "f")
+		if im.format != want || (err == nil) != (want != "") {
+			t.Errorf("%s: got %q, %v, want %q", line, im.format, err, want)
+		}
+		if err != nil {
+			continue
+		}
+		if got, err := io.ReadAll(in); err != nil || string(got) != line {
+			t.Errorf("%s: afterwards %q, %v is read", line, got, err)
 		}
 	}
 }

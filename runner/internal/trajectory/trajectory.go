@@ -21,6 +21,17 @@ type Trajectory struct {
 	// Where a salt is inserted: offsets into Messages just after the opening quote of a JSON string.
 	SaltBefore int // in the first message's content: nothing is shared between agents
 	SaltAfter  int // in the first non-system message's content: system prompt and tools are shared
+
+	Subagents []Subagent // conversations that this one starts, in the order of their forks; nil: none
+}
+
+// Subagent is a conversation of its own that runs beside the one that starts it, its parent. With its like it makes a
+// trajectory a tree: forks where an answer starts it, joins where the parent's next request waits for it.
+type Subagent struct {
+	*Trajectory               // its messages and turns, and its own sub-agents; the ID is unique in the whole tree
+	Fork        int           // it starts after the answer to this turn of the parent; -1: with the parent
+	Delay       time.Duration // from that answer, or the parent's start, to its first request, as recorded
+	Join        int           // the first turn of the parent whose request waits for its end; the number of turns: none does
 }
 
 // Turn is one model call: its request is Messages[:End] with Tools, and what followed it when it was recorded.
