@@ -22,6 +22,13 @@ type chunk struct {
 	hasUsage  bool
 	failed    bool   // an error object
 	message   string // of the error
+
+	// For templates: the strings of text that are not empty, and where the last of them stands.
+	texts    int
+	textAt   int  // offset behind its opening quote
+	textLen  int  // bytes to its closing quote
+	textSize int  // bytes once decoded
+	named    bool // a tool call has a name
 }
 
 func (c *chunk) output() bool { return c.answer || c.reasoning }
@@ -139,11 +146,11 @@ func (k *chunk) delta(c *cursor, tools *toolCalls) {
 	for open := c.enter('{'); open && c.next('}'); {
 		switch string(c.key()) {
 		case "content":
-			n := textSize(c)
+			n := k.text(c)
 			k.answer = k.answer || n > 0
 			k.bytes += n
 		case "reasoning", "reasoning_content": // some servers send the same text under both names
-			reasoning = max(reasoning, textSize(c))
+			reasoning = max(reasoning, k.text(c))
 		case "tool_calls":
 			for open := c.enter('['); open && c.next(']'); {
 				k.toolCall(c, tools)
@@ -156,14 +163,19 @@ func (k *chunk) delta(c *cursor, tools *toolCalls) {
 	k.bytes += reasoning
 }
 
-// textSize returns the bytes of a string value. Content may also be a list of parts: then the bytes of their text.
-func textSize(c *cursor) (n int) {
+// text returns the bytes of a string value. Content may also be a list of parts: then the bytes of their text.
+func (k *chunk) text(c *cursor) (n int) {
 	switch c.peek() {
 	case '"':
-		return c.str().size
+		s := c.str()
+		if s.size > 0 {
+			k.texts++
+			k.textAt, k.textLen, k.textSize = c.i-1-len(s.raw), len(s.raw), s.size
+		}
+		return s.size
 	case '[':
 		for open := c.enter('['); open && c.next(']'); {
-			n += partSize(c)
+			n += k.part(c)
 		}
 	default:
 		c.skip()
@@ -171,10 +183,10 @@ func textSize(c *cursor) (n int) {
 	return n
 }
 
-func partSize(c *cursor) (n int) {
+func (k *chunk) part(c *cursor) (n int) {
 	for open := c.enter('{'); open && c.next('}'); {
-		if string(c.key()) == "text" && c.peek() == '"' {
-			n += c.str().size
+		if string(c.key()) == "text" {
+			n += k.text(c)
 		} else {
 			c.skip()
 		}
@@ -192,9 +204,9 @@ func (k *chunk) toolCall(c *cursor, tools *toolCalls) {
 			for open := c.enter('{'); open && c.next('}'); {
 				switch string(c.key()) {
 				case "name":
-					name = textSize(c)
+					name = k.text(c)
 				case "arguments":
-					args = textSize(c)
+					args = k.text(c)
 				default:
 					c.skip()
 				}
@@ -206,7 +218,7 @@ func (k *chunk) toolCall(c *cursor, tools *toolCalls) {
 	if name == 0 && args == 0 {
 		return // an id alone is no output
 	}
-	k.answer = true
+	k.answer, k.named = true, k.named || name > 0
 	k.bytes += args
 	tools.delta(index, indexed, name > 0)
 }

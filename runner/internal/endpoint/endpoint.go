@@ -82,7 +82,9 @@ type Client struct {
 	addr   string   // host:port to dial
 	common string   // header lines of every request, authorization included
 	head   []byte   // body fields of every request: `"model":...,"stream":true,...`
-	slabs  sync.Pool
+
+	captures sync.Pool // of *capture
+	buffers  sync.Pool // of *[readSize]byte
 }
 
 // New checks the options and returns a client; it does not connect. Its errors are the user's mistakes.
@@ -107,8 +109,16 @@ func New(o Options) (*Client, error) {
 		return nil, fault.Misuse(fmt.Errorf("endpoint options: %w", err))
 	}
 	c := &Client{opt: o, url: u, addr: dialAddress(u), common: common, head: head}
-	c.slabs.New = func() any { return new(capture) }
+	c.captures.New = func() any { return new(capture) }
+	c.buffers.New = func() any { return new([readSize]byte) }
 	return c, nil
+}
+
+// capture returns an empty capture, to be given back.
+func (c *Client) capture() *capture {
+	got := c.captures.Get().(*capture)
+	got.reset()
+	return got
 }
 
 // URL returns the base URL. It holds no credentials.

@@ -49,7 +49,9 @@ func (l *Lane) exchange(ctx context.Context, req request, got *capture) *exchang
 	x.writeBegin = x.now() // arming is no part of the request
 	x.lastRead = x.writeBegin
 	written := x.write(conn, req.bufs)
-	x.err = x.read(conn, got)
+	room := l.c.buffers.Get().(*[readSize]byte)
+	x.err = x.read(conn, got, room[:])
+	l.c.buffers.Put(room)
 	x.done = got.last
 	if x.err != nil || x.done == 0 {
 		x.done = x.now()
@@ -132,26 +134,25 @@ func advance(bufs [][]byte, n int) [][]byte {
 	return bufs
 }
 
-// read reads until the response is complete. Reading and stamping is all that it does.
-func (x *exchange) read(conn *conn, got *capture) error {
+// readSize is how much one read takes at most, in bytes: a record of TLS.
+const readSize = 16 << 10
+
+// read reads until the response is complete.
+func (x *exchange) read(conn *conn, got *capture, room []byte) error {
 	inBody := false
 	for {
-		room, err := got.room()
-		if err != nil {
-			return fmt.Errorf("%w: %w", errProtocol, err)
-		}
 		n, err := conn.Read(room)
 		if n > 0 {
 			x.lastRead = conn.sock.last.user
-			done, err := got.add(n, conn.sock.last)
+			done, err := got.add(room[:n], conn.sock.last)
 			switch {
 			case err != nil:
 				return fmt.Errorf("%w: %w", errProtocol, err)
 			case done:
 				return nil
-			case !inBody && len(got.marks) > 0:
+			case !inBody && got.first != 0:
 				inBody = true
-				x.began.Store(int64(got.firstByte()))
+				x.began.Store(int64(got.first))
 				x.arm(conn, true)
 			}
 		}

@@ -25,11 +25,11 @@ const (
 	complete
 )
 
-// framer finds the end of an HTTP/1.1 response incrementally and removes the transfer framing as it goes. It looks at
-// size lines only; what is between them is moved, not read.
+// framer finds the end of an HTTP/1.1 response incrementally and takes the transfer framing off. It looks at size lines only;
+// what is between them is handed on, not read.
 type framer struct {
 	state  frameState
-	bodyAt int    // where the body begins in the slab
+	head   []byte // header so far, while it is incomplete
 	remain uint64 // bytes
 	digits int    // of a size line
 	line   int    // bytes of the line, or of the trailer, so far
@@ -48,42 +48,38 @@ func (f *framer) done() bool   { return f.state == complete }
 // reusable reports whether the connection can carry another request.
 func (f *framer) reusable() bool { return f.state == complete && f.keep && !f.extra }
 
-// feed takes raw, the bytes that were read right behind slab's end in the same memory, and returns slab with those that
-// belong to header or body appended. It never writes beyond what it has read.
-func (f *framer) feed(slab, raw []byte) ([]byte, error) {
+// next takes raw, bytes that were read, and returns the first piece of the body among them, which may be empty, and what is
+// behind it. Both alias raw.
+func (f *framer) next(raw []byte) (piece, rest []byte, err error) {
 	if f.state == inHeader {
-		var err error
-		if slab, raw, err = f.header(slab, raw); err != nil {
-			return slab, err
+		if raw, err = f.header(raw); err != nil || f.state == inHeader {
+			return nil, nil, err
 		}
 	}
 	for len(raw) > 0 {
 		switch f.state {
-		case inHeader:
-			return slab, nil
 		case untilClose:
-			return append(slab, raw...), nil
+			return raw, nil, nil
 		case inLength, inChunk:
 			n := len(raw)
 			if uint64(n) > f.remain {
 				n = int(f.remain)
 			}
-			slab = append(slab, raw[:n]...)
-			raw = raw[n:]
 			if f.remain -= uint64(n); f.remain == 0 {
 				f.after()
 			}
+			return raw[:n], raw[n:], nil
 		case complete:
 			f.extra = true
-			return slab, nil
+			return nil, nil, nil
 		default:
 			if err := f.framing(raw[0]); err != nil {
-				return slab, err
+				return nil, nil, err
 			}
 			raw = raw[1:]
 		}
 	}
-	return slab, nil
+	return nil, nil, nil
 }
 
 // after moves on from data that has been read whole.

@@ -46,23 +46,56 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
+// FuzzForgotten: counting events that are like others while they come gives what reading all of them at the end gives,
+// stamps included.
+func FuzzForgotten(f *testing.F) {
+	for _, tc := range answerCases() {
+		var body []byte
+		for _, s := range tc.steps {
+			body = append(body, s.Bytes...)
+		}
+		if _, after, ok := bytes.Cut(body, []byte("\r\n\r\n")); ok && len(after) < 4<<10 {
+			f.Add(after, uint64(len(after)))
+			f.Add(bytes.Repeat([]byte(`data: {"choices":[{"delta":{"content":"\n"}}]}`+"\n\n"), 9), uint64(len(after)))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, seed uint64) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		got, all := new(capture), new(capture)
+		for at := clock.Stamp(1); len(body) > 0; at++ {
+			n := min(1+rng.IntN(120), len(body))
+			piece := body[:n]
+			body = body[n:]
+			got.reads++
+			all.reads++
+			if err := got.take(bytes.Clone(piece), at); err != nil {
+				t.Fatal(err)
+			}
+			all.kept = append(all.kept, piece...)
+			all.mark(at)
+		}
+		a, b := newReply(), newReply()
+		readStream(&a, got)
+		readStream(&b, all)
+		if diff := cmp.Diff(b, a); diff != "" {
+			t.Errorf("%d of %d bytes kept: (-all +got)\n%s", len(got.kept), len(all.kept), diff)
+		}
+	})
+}
+
 // receive runs a response through capture and judgement in reads of size() bytes, as exchange.read does.
 func receive(t *testing.T, c *Client, response []byte, size func() int) (counts, *capture) {
 	t.Helper()
-	got := new(capture)
+	got, total := new(capture), len(response)
 	x := &exchange{writeBegin: 1, writeEnd: 1}
 	for at := clock.Stamp(2); ; at++ {
 		if len(response) == 0 {
 			x.err = got.frame.eof()
 			break
 		}
-		room, err := got.room()
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := copy(room[:min(size(), len(room))], response)
+		n := min(size(), len(response))
+		done, err := got.add(bytes.Clone(response[:n]), receipt{at: at, user: at})
 		response = response[n:]
-		done, err := got.add(n, receipt{at: at, user: at})
 		if err != nil {
 			x.err = errors.Join(errProtocol, err)
 		}
@@ -70,8 +103,8 @@ func receive(t *testing.T, c *Client, response []byte, size func() int) (counts,
 			break
 		}
 	}
-	if limit := 2*len(got.slab) + firstSlab + minRead; cap(got.slab) > 2*limit {
-		t.Errorf("slab of %d bytes for a response of %d", cap(got.slab), len(got.slab))
+	if len(got.kept) > total {
+		t.Errorf("%d bytes are kept of a response of %d", len(got.kept), total)
 	}
 	r := newReply()
 	x.describe(&r, got)

@@ -9,27 +9,31 @@ import (
 	"strings"
 )
 
-// header gathers the header in the slab until it is complete, skips 1xx responses, and returns what follows it.
-func (f *framer) header(slab, raw []byte) ([]byte, []byte, error) {
-	from := len(slab)
-	slab = append(slab, raw...)
+// header takes bytes of the header, skips 1xx responses, and returns those of raw that follow the final header.
+func (f *framer) header(raw []byte) ([]byte, error) {
+	from, kept := len(f.head), len(f.head)
+	all := raw
+	if kept > 0 {
+		f.head = append(f.head, raw...)
+		all = f.head
+	}
 	for { // once for every interim response, and for the real one
-		end := headerEnd(slab, from)
+		end := headerEnd(all, from)
 		if end < 0 {
-			if len(slab) > maxHeader {
-				return slab, nil, errors.New("response header without an end")
+			if len(all) > maxHeader {
+				return nil, errors.New("response header without an end")
 			}
-			return slab, nil, nil
+			f.head = append(f.head[:0], all...)
+			return nil, nil
 		}
-		if err := f.parse(slab[:end]); err != nil {
-			return slab, nil, err
+		if err := f.parse(all[:end]); err != nil {
+			return nil, err
 		}
+		all, from = all[end:], 0
 		if f.status >= 200 {
-			f.bodyAt = end
-			return slab[:end], slab[end:], nil
+			f.head = nil
+			return raw[len(raw)-len(all):], nil
 		}
-		n := copy(slab, slab[end:])
-		slab, from = slab[:n], 0
 	}
 }
 

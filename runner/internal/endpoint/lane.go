@@ -65,9 +65,8 @@ func (l *Lane) send(ctx context.Context, play trajectory.Play, turn int, exact b
 		return r
 	}
 	defer l.current.Store(nil)
-	got := l.c.slabs.Get().(*capture)
-	defer l.c.slabs.Put(got)
-	got.reset()
+	got := l.c.capture()
+	defer l.c.captures.Put(got)
 	r.Reused = l.conn.served > 0
 	x := l.exchange(ctx, req, got)
 	x.describe(&r, got)
@@ -91,7 +90,7 @@ func (l *Lane) drop() {
 // describe copies the stamps of the exchange.
 func (x *exchange) describe(r *bench.Reply, got *capture) {
 	r.WriteBegin, r.WriteEnd = x.writeBegin, x.writeEnd
-	r.Headers, r.FirstByte, r.Done = got.headers, got.firstByte(), x.done
+	r.Headers, r.FirstByte, r.Done = got.headers, got.first, x.done
 	r.Status = got.frame.status
 	if !got.user && got.last != 0 {
 		r.Stamps, r.UserLagMax = bench.KernelStamps, got.lagMax

@@ -154,9 +154,8 @@ func (c *Client) probeError(kind error, detail, hint string, args ...any) error 
 
 // models reads the endpoint's list of models, where it offers one.
 func (l *Lane) models(ctx context.Context, p *Probe) error {
-	got := l.c.slabs.Get().(*capture)
-	defer l.c.slabs.Put(got)
-	got.reset()
+	got := l.c.capture()
+	defer l.c.captures.Put(got)
 	x := l.exchange(ctx, l.c.get("/models"), got)
 	switch status := got.frame.status; {
 	case ctx.Err() != nil:

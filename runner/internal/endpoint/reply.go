@@ -29,7 +29,7 @@ type stream struct {
 	reply     *bench.Reply
 	marks     []mark
 	at        int // mark of the current event
-	lastRead  int // mark of the last output event; -1: none
+	lastRead  int // read of the last output event; 0: none
 	inRead    int // output events in it
 	tools     toolCalls
 	done      bool // [DONE] was there
@@ -39,23 +39,51 @@ type stream struct {
 
 // readStream fills the reply from a response body in event-stream format. Its failure, if any, is left in the reply.
 func readStream(r *bench.Reply, c *capture) *stream {
-	s := &stream{reply: r, marks: c.marks, lastRead: -1}
-	base := c.frame.bodyAt
+	s := &stream{reply: r, marks: c.marks}
 	ev := newEvents(c.body())
-	for !s.done && s.malformed == "" && ev.next() {
-		end := base + ev.end
-		for s.at < len(s.marks)-1 && s.marks[s.at].end < end {
-			s.at++
+	runs := c.runs
+	for more := true; more && !s.done && s.malformed == ""; {
+		more = ev.next()
+		for len(runs) > 0 && runs[0].at < ev.end && !s.done {
+			s.run(runs[0])
+			runs = runs[1:]
 		}
-		s.event(ev)
+		if more {
+			s.event(ev)
+		}
+	}
+	for _, run := range runs {
+		if !s.done && s.malformed == "" {
+			s.run(run)
+		}
 	}
 	r.ToolCalls = s.tools.count()
 	return s
 }
 
+// run takes events of which only the times were kept. They follow an output event that is like them.
+func (s *stream) run(run run) {
+	r := s.reply
+	r.Events += run.events
+	r.Chunks += run.events
+	r.OutputBytes += run.bytes
+	if run.answer && r.FirstAnswer == 0 {
+		r.FirstAnswer = run.first
+	}
+	r.LastOutput = run.last
+	s.read(run.firstRead, run.inFirst)
+	r.MergedReads += run.merged
+	if run.lastRead != run.firstRead {
+		s.read(run.lastRead, run.inLast)
+	}
+}
+
 // event takes one event with data.
 func (s *stream) event(ev *events) {
 	r := s.reply
+	for s.at < len(s.marks)-1 && s.marks[s.at].end < ev.end {
+		s.at++
+	}
 	if string(bytes.TrimSpace(ev.data)) == doneEvent {
 		s.done = true
 		return
@@ -96,24 +124,30 @@ func (s *stream) event(ev *events) {
 
 // output takes an event that carries output: it arrived with the read that completed it.
 func (s *stream) output(k chunk) {
-	r, at := s.reply, s.marks[s.at].at
+	r, m := s.reply, s.marks[s.at]
 	r.Chunks++
 	if r.FirstOutput == 0 {
-		r.FirstOutput = at
+		r.FirstOutput = m.at
 		r.FirstChunk = 1
 		if k.hasUsage && k.usage.output > 0 {
 			r.FirstChunk, r.FirstKnown = k.usage.output, true
 		}
 	}
 	if k.answer && r.FirstAnswer == 0 {
-		r.FirstAnswer = at
+		r.FirstAnswer = m.at
 	}
-	r.LastOutput = at
-	if s.at != s.lastRead {
-		s.lastRead, s.inRead = s.at, 0
+	r.LastOutput = m.at
+	s.read(m.read, 1)
+}
+
+// read notes output events of one read: reads with more than one are counted, once each.
+func (s *stream) read(ordinal, events int) {
+	before := s.inRead
+	if ordinal != s.lastRead {
+		s.lastRead, before = ordinal, 0
 	}
-	if s.inRead++; s.inRead == 2 {
-		r.MergedReads++
+	if s.inRead = before + events; before < 2 && s.inRead >= 2 {
+		s.reply.MergedReads++
 	}
 }
 

@@ -62,7 +62,7 @@ func readLate(t *testing.T, c *Client, s *Server) (r bench.Reply, written, begin
 	time.Sleep(20 * time.Millisecond)
 	begin = now()
 	got := new(capture)
-	if err := x.read(l.conn, got); err != nil {
+	if err := x.read(l.conn, got, make([]byte, readSize)); err != nil {
 		t.Fatal(err)
 	}
 	r = newReply()
