@@ -22,24 +22,43 @@ const afterWriteError = time.Second
 // afterAnswer is how long a request may still be written after it was answered.
 const afterAnswer = 50 * time.Millisecond
 
-// exchange is one request on the wire and its response. err is what ended it early; nil: the response is whole.
-type exchange struct {
+// outcome is what became of one request on the wire. err is what ended its response early; nil: it is whole.
+type outcome struct {
 	writeBegin, writeEnd, done clock.Stamp
 	err, writeErr              error
+	cancelled                  error // by whom it was made; nil: it was not
+}
+
+// exchange is one request on the wire and its response, in a goroutine of its own.
+type exchange struct {
+	outcome
 
 	now      func() clock.Stamp
-	began    atomic.Int64 // stamp of the first body byte, for Lane.Answering; 0: not yet
+	progress *progress
 	limits   Timeouts
 	lastRead clock.Stamp
 	writing  atomic.Bool // the rest of the request is still being written
 	refused  atomic.Bool // it could not be
 }
 
+// progress is how far the request under way has come, for any goroutine to read: stamps; 0: not yet.
+type progress struct{ begun, answering atomic.Int64 }
+
+// Progress returns when the request under way was begun to be written, and when the first byte of its answer came; zero: not yet.
+// It may be called from any goroutine.
+func (p *progress) Progress() (begun, answering clock.Stamp) {
+	return clock.Stamp(p.begun.Load()), clock.Stamp(p.answering.Load())
+}
+
+func (p *progress) clear() {
+	p.answering.Store(0)
+	p.begun.Store(0)
+}
+
 // exchange writes the request and reads the response into got. It does not look into the body.
 // The connection is kept for the next request if that is possible, else closed.
 func (l *Lane) exchange(ctx context.Context, req request, got *capture) *exchange {
-	x := &exchange{now: l.c.opt.Clock.Now, limits: l.c.opt.Timeouts}
-	l.current.Store(x)
+	x := &exchange{now: l.c.opt.Clock.Now, limits: l.c.opt.Timeouts, progress: &l.progress}
 	conn := l.conn
 	// Cancelling closes the socket at once: it ends reads and writes whatever their deadline is.
 	stop := context.AfterFunc(ctx, conn.abort)
@@ -48,6 +67,8 @@ func (l *Lane) exchange(ctx context.Context, req request, got *capture) *exchang
 	x.arm(conn, false)
 	x.writeBegin = x.now() // arming is no part of the request
 	x.lastRead = x.writeBegin
+	x.progress.begun.Store(int64(x.writeBegin))
+	defer x.progress.clear()
 	written := x.write(conn, req.bufs)
 	room := l.c.buffers.Get().(*[readSize]byte)
 	x.err = x.read(conn, got, room[:])
@@ -60,6 +81,7 @@ func (l *Lane) exchange(ctx context.Context, req request, got *capture) *exchang
 		x.finishWriting(conn, written)
 	}
 	cancelled := !stop()
+	x.cancelled = ctx.Err()
 
 	if x.err != nil || x.writeEnd == 0 || cancelled || !got.frame.reusable() {
 		l.drop()
@@ -152,7 +174,7 @@ func (x *exchange) read(conn *conn, got *capture, room []byte) error {
 				return nil
 			case !inBody && got.first != 0:
 				inBody = true
-				x.began.Store(int64(got.first))
+				x.progress.answering.Store(int64(got.first))
 				x.arm(conn, true)
 			}
 		}
@@ -173,22 +195,24 @@ func (x *exchange) read(conn *conn, got *capture, room []byte) error {
 	}
 }
 
-// deadline returns the deadline in force: of the stage or of the whole request, whichever comes first.
-func (x *exchange) deadline(inBody bool) (clock.Stamp, stageError) {
-	at, stage := x.writeBegin.Add(x.limits.FirstByte), stageError{"first byte of the answer", x.limits.FirstByte}
+// deadline returns the deadline in force for a request begun at begin: of the stage or of the whole request, whichever comes first.
+func (t Timeouts) deadline(begin, lastRead clock.Stamp, inBody bool) (clock.Stamp, stageError) {
+	at, stage := begin.Add(t.FirstByte), stageError{"first byte of the answer", t.FirstByte}
 	if inBody {
-		at, stage = x.lastRead.Add(x.limits.Idle), stageError{"more of the answer", x.limits.Idle}
+		at, stage = lastRead.Add(t.Idle), stageError{"more of the answer", t.Idle}
 	}
-	if total := x.writeBegin.Add(x.limits.Total); total < at {
-		at, stage = total, stageError{"end of the answer", x.limits.Total}
+	if total := begin.Add(t.Total); total < at {
+		at, stage = total, stageError{"end of the answer", t.Total}
 	}
 	return at, stage
 }
 
+const uploadStage = "end of the request's upload"
+
 // arm sets the deadline of reads; one that passes ends the writing too. It is not moved with every read, which would cost a timer each: one that fires
 // too early is armed again.
 func (x *exchange) arm(conn *conn, inBody bool) {
-	at, _ := x.deadline(inBody)
+	at, _ := x.limits.deadline(x.writeBegin, x.lastRead, inBody)
 	conn.SetReadDeadline(time.Now().Add(max(at.Sub(x.now()), time.Millisecond)))
 	if x.refused.Load() { // the writer's shorter deadline may just have been overwritten
 		conn.SetReadDeadline(time.Now().Add(afterWriteError))
@@ -197,12 +221,12 @@ func (x *exchange) arm(conn *conn, inBody bool) {
 
 // expired returns the stage whose deadline has passed, if one has.
 func (x *exchange) expired(inBody bool) error {
-	at, stage := x.deadline(inBody)
+	at, stage := x.limits.deadline(x.writeBegin, x.lastRead, inBody)
 	if x.now() < at {
 		return nil
 	}
 	if x.writing.Load() {
-		stage.stage = "end of the request's upload"
+		stage.stage = uploadStage
 	}
 	return &stage
 }

@@ -2,7 +2,6 @@ package endpoint
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -87,7 +86,7 @@ func FuzzForgotten(f *testing.F) {
 func receive(t *testing.T, c *Client, response []byte, size func() int) (counts, *capture) {
 	t.Helper()
 	got, total := new(capture), len(response)
-	x := &exchange{writeBegin: 1, writeEnd: 1}
+	x := &outcome{writeBegin: 1, writeEnd: 1}
 	for at := clock.Stamp(2); ; at++ {
 		if len(response) == 0 {
 			x.err = got.frame.eof()
@@ -107,8 +106,7 @@ func receive(t *testing.T, c *Client, response []byte, size func() int) (counts,
 		t.Errorf("%d bytes are kept of a response of %d", len(got.kept), total)
 	}
 	r := newReply()
-	x.describe(&r, got)
-	c.judge(context.Background(), &r, got, x)
+	c.conclude(&r, got, x)
 	r.Done = got.last
 	if r.Failure == "" {
 		checkStamps(t, r)

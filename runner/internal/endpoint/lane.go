@@ -5,30 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"agentwatt/runner/internal/bench"
 	"agentwatt/runner/internal/trajectory"
-	"agentwatt/shared/clock"
 )
 
-// Lane is one agent's way to the endpoint: one request after the other on a connection that persists between them.
+// Lane is a way to the endpoint that its caller waits on: one request after the other on a connection that persists between
+// them. An Engine has ways that need no goroutine each.
 type Lane struct {
 	c    *Client
 	conn *conn // nil: none
 	lead []byte
-
-	current atomic.Pointer[exchange] // the request under way; nil: none
-}
-
-// Answering returns when the first byte of the answer under way came; zero while it is waited for, and between requests.
-// Unlike the other methods it may be called from any goroutine.
-func (l *Lane) Answering() clock.Stamp {
-	if x := l.current.Load(); x != nil {
-		return clock.Stamp(x.began.Load())
-	}
-	return 0
+	progress
 }
 
 // Prepare makes the connection ready before the next request is due, outside its time: it dials where there is none,
@@ -61,16 +50,14 @@ func (l *Lane) send(ctx context.Context, play trajectory.Play, turn int, exact b
 	req, l.lead = l.c.chat(l.lead, play, turn, exact, limit)
 	r.BodyBytes = req.body
 	if err := l.Prepare(ctx); err != nil {
-		l.c.fail(ctx, &r, connectFailure(err), err.Error())
+		l.c.fail(&r, ctx.Err(), connectFailure(err), err.Error())
 		return r
 	}
-	defer l.current.Store(nil)
 	got := l.c.capture()
 	defer l.c.captures.Put(got)
 	r.Reused = l.conn.served > 0
 	x := l.exchange(ctx, req, got)
-	x.describe(&r, got)
-	l.c.judge(ctx, &r, got, x)
+	l.c.conclude(&r, got, &x.outcome)
 	return r
 }
 
@@ -87,18 +74,20 @@ func (l *Lane) drop() {
 	}
 }
 
-// describe copies the stamps of the exchange.
-func (x *exchange) describe(r *bench.Reply, got *capture) {
+// conclude fills the reply from what came of the request: its stamps, and what the parser finds. What broke it later does
+// not hide what the server said.
+func (c *Client) conclude(r *bench.Reply, got *capture, x *outcome) {
 	r.WriteBegin, r.WriteEnd = x.writeBegin, x.writeEnd
 	r.Headers, r.FirstByte, r.Done = got.headers, got.first, x.done
 	r.Status = got.frame.status
 	if !got.user && got.last != 0 {
 		r.Stamps, r.UserLagMax = bench.KernelStamps, got.lagMax
 	}
+	c.judge(r, got, x)
 }
 
-// judge reads the answer and decides whether the request failed, and how. What broke it later does not hide what the server said.
-func (c *Client) judge(ctx context.Context, r *bench.Reply, got *capture, x *exchange) {
+// judge reads the answer and decides whether the request failed, and how.
+func (c *Client) judge(r *bench.Reply, got *capture, x *outcome) {
 	var timeout *stageError
 	answered := got.frame.inBody()
 	switch {
@@ -109,8 +98,8 @@ func (c *Client) judge(ctx context.Context, r *bench.Reply, got *capture, x *exc
 	}
 	switch {
 	case x.err == nil:
-	case ctx.Err() != nil:
-		r.Failure, r.Detail = bench.Cancelled, ctx.Err().Error()
+	case x.cancelled != nil:
+		r.Failure, r.Detail = bench.Cancelled, x.cancelled.Error()
 	case r.Failure == bench.FailStatus || r.Failure == bench.FailStream:
 	case errors.As(x.err, &timeout):
 		r.Failure, r.Detail = bench.FailTimeout, x.err.Error()
@@ -131,9 +120,9 @@ func (c *Client) judge(ctx context.Context, r *bench.Reply, got *capture, x *exc
 }
 
 // fail ends a request that was never written.
-func (c *Client) fail(ctx context.Context, r *bench.Reply, kind bench.Failure, detail string) {
-	if ctx.Err() != nil {
-		kind, detail = bench.Cancelled, ctx.Err().Error()
+func (c *Client) fail(r *bench.Reply, cancelled error, kind bench.Failure, detail string) {
+	if cancelled != nil {
+		kind, detail = bench.Cancelled, cancelled.Error()
 	}
 	r.Failure, r.Detail, r.Done = kind, c.clean(detail), c.opt.Clock.Now()
 }

@@ -317,7 +317,7 @@ func TestKeyStaysSecret(t *testing.T) {
 }
 
 // An answer under way shows when it began, to whoever closes a phase; while it is waited for and between requests there is none.
-func TestAnswering(t *testing.T) {
+func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clk := clock.New()
 		s := Start(t, Script{Memory: true, Clock: clk, Answer: always(Header(), After(2*time.Second, Content("a", 1)), After(time.Second, Content("b", 1)),
@@ -329,13 +329,14 @@ func TestAnswering(t *testing.T) {
 		go func() { done <- l.Send(t.Context(), talk(1, 100), 0) }()
 		for _, c := range []struct{ at, want time.Duration }{{1 * time.Second, 0}, {2500 * time.Millisecond, 2 * time.Second}, {4500 * time.Millisecond, 2 * time.Second}} {
 			time.Sleep(c.at - clk.Now().Sub(begin))
-			got := l.Answering()
+			_, got := l.Progress()
 			if c.want == 0 && got != 0 || c.want > 0 && got.Sub(begin) != c.want {
 				t.Errorf("after %v: answer began at %v, want %v", c.at, got.Sub(begin), c.want)
 			}
 		}
-		if r := <-done; r.Failure != "" || l.Answering() != 0 {
-			t.Errorf("failure %q %s, answering %v after the end", r.Failure, r.Detail, l.Answering())
+		r := <-done
+		if begun, answering := l.Progress(); r.Failure != "" || begun != 0 || answering != 0 {
+			t.Errorf("failure %q %s, begun %v and answering %v after the end", r.Failure, r.Detail, begun, answering)
 		}
 	})
 }

@@ -15,23 +15,87 @@ import (
 	"agentwatt/shared/clock"
 )
 
-// tcpSocket reads with recvmsg, which hands out the time at which the kernel received the bytes (SO_TIMESTAMPING), and
-// writes with one writev. The descriptor stays with Go's poller: deadlines and Close work as on any net.Conn.
-//
-// The calls are raw: on a non-blocking descriptor they return at once, and a call that the scheduler need not hear of
-// costs a third less per event (reference/perf.md 1). One goroutine reads and one writes; each has its own state.
+// receiver reads with recvmsg, which hands out the time at which the kernel received the bytes (SO_TIMESTAMPING). What is
+// handed to the kernel is in the struct, since it must not be on a stack that moves.
+type receiver struct {
+	msg unix.Msghdr
+	iov unix.Iovec
+	oob [128]byte
+}
+
+// recv tries one read into p, which is not empty. It returns how many bytes came and when the last of them reached the kernel
+// by the wall clock; 0: not known. The call is raw: on a non-blocking descriptor it returns at once, and a call that the
+// scheduler need not hear of costs a third less per event (reference/perf.md 1).
+func (r *receiver) recv(fd uintptr, p []byte) (n int, wall clock.Stamp, errno syscall.Errno) {
+	r.iov.Base = &p[0]
+	r.iov.SetLen(len(p))
+	r.msg.Iov, r.msg.Control = &r.iov, &r.oob[0]
+	r.msg.SetIovlen(1)
+	for {
+		r.msg.SetControllen(len(r.oob))
+		got, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&r.msg)), unix.MSG_DONTWAIT)
+		switch errno {
+		case syscall.EINTR:
+			continue
+		case 0:
+			return int(got), rxStamp(r.oob[:r.msg.Controllen]), 0
+		}
+		return 0, 0, errno
+	}
+}
+
+// gatherer writes with one writev.
+type gatherer struct{ iov []unix.Iovec }
+
+// writev gives the kernel what it takes of bufs at once and returns how much that was.
+func (g *gatherer) writev(fd uintptr, bufs [][]byte) (int, syscall.Errno) {
+	g.iov = g.iov[:0]
+	for _, b := range bufs {
+		if len(b) > 0 {
+			v := unix.Iovec{Base: &b[0]}
+			v.SetLen(len(b))
+			g.iov = append(g.iov, v)
+		}
+	}
+	if len(g.iov) == 0 {
+		return 0, 0
+	}
+	defer clear(g.iov) // no references to a trajectory between requests
+	for {
+		// Not raw: half a megabyte takes long enough to let the scheduler use the processor.
+		n, _, errno := unix.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&g.iov[0])), uintptr(len(g.iov)))
+		switch errno {
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			return 0, 0
+		case 0:
+			return int(n), 0
+		}
+		return 0, errno
+	}
+}
+
+// askStamps turns the kernel's receive stamps of a socket on.
+func askStamps(fd uintptr) error {
+	return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPING,
+		unix.SOF_TIMESTAMPING_RX_SOFTWARE|unix.SOF_TIMESTAMPING_SOFTWARE)
+}
+
+// tcpSocket is a connection whose descriptor stays with Go's poller: deadlines and Close work as on any net.Conn. One
+// goroutine reads and one writes; each has its own state.
 type tcpSocket struct {
 	raw syscall.RawConn
 
-	// One read. All in the struct, since what is handed to the kernel must not be on a stack that moves.
-	msg    unix.Msghdr
-	iov    unix.Iovec
-	oob    [128]byte
+	in     receiver
+	p      []byte
 	n      int
+	wall   clock.Stamp
 	errno  syscall.Errno
 	doRead func(fd uintptr) bool
 
-	wiov    []unix.Iovec
+	out     gatherer
+	bufs    [][]byte
 	wn      int
 	werrno  syscall.Errno
 	doWrite func(fd uintptr) bool
@@ -44,32 +108,19 @@ func openTCP(c *net.TCPConn) *tcpSocket {
 		return nil
 	}
 	var opt error
-	err = raw.Control(func(fd uintptr) {
-		opt = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPING,
-			unix.SOF_TIMESTAMPING_RX_SOFTWARE|unix.SOF_TIMESTAMPING_SOFTWARE)
-	})
+	err = raw.Control(func(fd uintptr) { opt = askStamps(fd) })
 	if err != nil || opt != nil {
 		return nil
 	}
 	s := &tcpSocket{raw: raw}
-	s.doRead, s.doWrite = s.recvmsg, s.writev // bound once: a method value per call would be an allocation per call
+	s.doRead, s.doWrite = s.tryRead, s.tryWrite // bound once: a method value per call would be an allocation per call
 	return s
 }
 
-// recvmsg tries one read; false makes the poller wait for more.
-func (s *tcpSocket) recvmsg(fd uintptr) bool {
-	for {
-		s.msg.SetControllen(len(s.oob))
-		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&s.msg)), unix.MSG_DONTWAIT)
-		switch errno {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			return false
-		}
-		s.n, s.errno = int(n), errno
-		return true
-	}
+// tryRead tries one read; false makes the poller wait for more.
+func (s *tcpSocket) tryRead(fd uintptr) bool {
+	s.n, s.wall, s.errno = s.in.recv(fd, s.p)
+	return s.errno != syscall.EAGAIN
 }
 
 // read waits for bytes and returns how many came and when the last of them reached the kernel; 0: not known.
@@ -77,12 +128,9 @@ func (s *tcpSocket) read(p []byte) (int, clock.Stamp, error) {
 	if len(p) == 0 {
 		return 0, 0, nil
 	}
-	s.iov.Base = &p[0]
-	s.iov.SetLen(len(p))
-	s.msg.Iov, s.msg.Control = &s.iov, &s.oob[0]
-	s.msg.SetIovlen(1)
+	s.p = p
 	err := s.raw.Read(s.doRead)
-	s.iov.Base = nil // the slab goes back to a pool
+	s.p, s.in.iov.Base = nil, nil // the buffer goes back to a pool
 	switch {
 	case err != nil:
 		return 0, 0, err
@@ -91,7 +139,7 @@ func (s *tcpSocket) read(p []byte) (int, clock.Stamp, error) {
 	case s.n == 0:
 		return 0, 0, io.EOF
 	}
-	return s.n, rxStamp(s.oob[:s.msg.Controllen]), nil
+	return s.n, s.wall, nil
 }
 
 // rxStamp finds the software receive stamp among control messages: SCM_TIMESTAMPING holds three struct timespec, the
@@ -118,37 +166,16 @@ func rxStamp(oob []byte) clock.Stamp {
 	return 0
 }
 
-// writev gives the kernel what it takes at once. It never asks to be called again: what is left over is the caller's.
-func (s *tcpSocket) writev(fd uintptr) bool {
-	for {
-		// Not raw: half a megabyte takes long enough to let the scheduler use the processor.
-		n, _, errno := unix.Syscall(unix.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&s.wiov[0])), uintptr(len(s.wiov)))
-		switch errno {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			s.wn, s.werrno = 0, 0
-			return true
-		}
-		s.wn, s.werrno = int(n), errno
-		return true
-	}
+// tryWrite never asks to be called again: what is left over is the caller's.
+func (s *tcpSocket) tryWrite(fd uintptr) bool {
+	s.wn, s.werrno = s.out.writev(fd, s.bufs)
+	return true
 }
 
 func (s *tcpSocket) write(bufs [][]byte) (int, error) {
-	s.wiov = s.wiov[:0]
-	for _, b := range bufs {
-		if len(b) > 0 {
-			v := unix.Iovec{Base: &b[0]}
-			v.SetLen(len(b))
-			s.wiov = append(s.wiov, v)
-		}
-	}
-	if len(s.wiov) == 0 {
-		return 0, nil
-	}
+	s.bufs = bufs
 	err := s.raw.Write(s.doWrite)
-	clear(s.wiov) // no references to a trajectory from an idle lane
+	s.bufs = nil
 	if err != nil {
 		return 0, err
 	}

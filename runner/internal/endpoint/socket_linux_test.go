@@ -50,7 +50,7 @@ func readLate(t *testing.T, c *Client, s *Server) (r bench.Reply, written, begin
 	}
 	now := c.opt.Clock.Now
 	req, _ := c.chat(nil, talk(1, 100), 0, false, 100)
-	x := &exchange{now: now, limits: c.opt.Timeouts, writeBegin: now(), lastRead: now()}
+	x := &exchange{outcome: outcome{writeBegin: now()}, now: now, limits: c.opt.Timeouts, lastRead: now(), progress: new(progress)}
 	before := len(s.Requests())
 	if w := x.write(l.conn, req.bufs); w != nil {
 		<-w
@@ -66,8 +66,7 @@ func readLate(t *testing.T, c *Client, s *Server) (r bench.Reply, written, begin
 		t.Fatal(err)
 	}
 	r = newReply()
-	x.describe(&r, got)
-	c.judge(t.Context(), &r, got, x)
+	c.conclude(&r, got, &x.outcome)
 	return r, written, begin
 }
 

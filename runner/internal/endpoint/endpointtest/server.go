@@ -89,6 +89,8 @@ type Server struct {
 	script Script
 	listen net.Listener
 	wg     sync.WaitGroup
+	ctx    context.Context // ends with Close
+	stop   context.CancelFunc
 
 	mu       sync.Mutex
 	open     map[net.Conn]struct{}
@@ -115,6 +117,7 @@ func Serve(script Script) (*Server, error) {
 		script.Clock = clock.New()
 	}
 	s := &Server{script: script, open: map[net.Conn]struct{}{}}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	if script.Memory {
 		m := newMemory()
 		s.listen, s.Dial = m, m.dial
@@ -141,6 +144,7 @@ func Serve(script Script) (*Server, error) {
 
 // Close closes all connections and waits for the server to end.
 func (s *Server) Close() {
+	s.stop()
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.open {
@@ -245,7 +249,9 @@ func (s *Server) play(c net.Conn, r *Request, steps []Step) bool {
 	due := time.Now()
 	for _, step := range steps {
 		due = due.Add(step.Wait)
-		time.Sleep(time.Until(due))
+		if !clock.Sleep(s.ctx, time.Until(due)) {
+			return false
+		}
 		if len(step.Bytes) > 0 {
 			at := s.script.Clock.Now()
 			if _, err := c.Write(step.Bytes); err != nil {
