@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"agentwatt/runner/internal/bench"
 	. "agentwatt/runner/internal/endpoint/endpointtest"
 	"agentwatt/shared/clock"
 )
@@ -37,6 +38,10 @@ const (
 func TestMain(m *testing.M) {
 	if what := os.Getenv(serveEnv); what != "" {
 		serveBenchmark(what)
+		return
+	}
+	if args := os.Getenv(peerEnv); args != "" {
+		peer(args)
 		return
 	}
 	os.Exit(m.Run())
@@ -131,22 +136,26 @@ func BenchmarkStreams(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	e := engine(b, c)
 	contenders := []contender{
-		{"ours", func() (events int, _ time.Duration) {
-			for _, r := range fleet(b, c, benchStreams) {
-				if r.Failure != "" {
-					b.Fatal(r.Failure, r.Detail)
-				}
-				events += r.Events
-			}
-			return events, 0
-		}},
+		{"ours", func() (int, time.Duration) { return eventsOf(b, engineFleet(b, e, benchStreams)), 0 }},
+		{"goroutines", func() (int, time.Duration) { return eventsOf(b, fleet(b, c, benchStreams)), 0 }},
 		{"net/http", func() (int, time.Duration) { return plainFleet(b, url), 0 }},
 	}
 	if python := os.Getenv("AGENTWATT_PYTHON"); python != "" {
 		contenders = append(contenders, contender{"python", func() (int, time.Duration) { return pythonFleet(b, python, url) }})
 	}
 	compare(b, "event", contenders)
+}
+
+func eventsOf(b *testing.B, replies []bench.Reply) (events int) {
+	for _, r := range replies {
+		if r.Failure != "" {
+			b.Fatal(r.Failure, r.Detail)
+		}
+		events += r.Events
+	}
+	return events
 }
 
 // plainFleet is the straightforward client: net/http, bufio.Scanner, encoding/json of every event.

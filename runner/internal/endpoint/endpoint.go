@@ -83,8 +83,9 @@ type Client struct {
 	common string   // header lines of every request, authorization included
 	head   []byte   // body fields of every request: `"model":...,"stream":true,...`
 
-	captures sync.Pool // of *capture
-	buffers  sync.Pool // of *[readSize]byte
+	captures sync.Pool                         // of *capture
+	buffers  sync.Pool                         // of *[readSize]byte
+	seen     func(at clock.Stamp, text []byte) // see capture
 }
 
 // New checks the options and returns a client; it does not connect. Its errors are the user's mistakes.
@@ -118,6 +119,7 @@ func New(o Options) (*Client, error) {
 func (c *Client) capture() *capture {
 	got := c.captures.Get().(*capture)
 	got.reset()
+	got.seen = c.seen
 	return got
 }
 

@@ -87,7 +87,7 @@ func (l *loop) open() (err error) {
 	if l.bell, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
-	// On edges: neither timer nor bell is ever read.
+	// On edges: the bell is never read.
 	for fd, events := range map[int]uint32{l.sockets: unix.EPOLLIN, l.timer: unix.EPOLLIN | unix.EPOLLET, l.bell: unix.EPOLLIN | unix.EPOLLET} {
 		if err := epoll(l.wake, unix.EPOLL_CTL_ADD, fd, events); err != nil {
 			return err
@@ -279,6 +279,8 @@ func (l *loop) woken(fd uintptr) bool {
 	for _, ev := range l.events[:n] {
 		if int(ev.Fd) == l.timer {
 			l.timerAt = 0
+			var times [8]byte // a timer that repeats starts again when it is read
+			unix.RawSyscall(unix.SYS_READ, uintptr(l.timer), uintptr(unsafe.Pointer(&times)), 8)
 		}
 	}
 	return n > 0

@@ -59,6 +59,27 @@ func TestTimesAreTrue(t *testing.T) {
 	}
 }
 
+// engineFleet is fleet with callers of an engine.
+func engineFleet(t testing.TB, e *Engine, n int) []bench.Reply {
+	t.Helper()
+	replies := make([]bench.Reply, n)
+	var wg sync.WaitGroup
+	wg.Add(n)
+	due := e.c.opt.Clock.Now().Add(50 * time.Millisecond)
+	for i := range n {
+		caller := e.Caller()
+		play := talk(1, 200)
+		play.Salt = "stream " + strconv.Itoa(i) + "; "
+		caller.Send(due, play, 0, func(r bench.Reply) {
+			replies[i] = r
+			caller.Close()
+			wg.Done()
+		})
+	}
+	wg.Wait()
+	return replies
+}
+
 // fleet sends one request on each of n lanes at once. The answer to stream i is in element i.
 func fleet(t testing.TB, c *Client, n int) []bench.Reply {
 	t.Helper()
