@@ -190,9 +190,14 @@ func (r *session) search(ctx context.Context, out string, stderr io.Writer) (err
 	if err := errors.Join(r.saveConfig(), r.saveAssignment(), r.saveLayout()); err != nil {
 		return err
 	}
+	engine, err := r.load.client.Engine(0)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
 	s := &search.Search{
 		Experiment: r.exp, Plan: r.plan, Dir: r.dir, Clock: r.clk, Watch: newWatcher(stderr).show,
-		Open:  func() agent.Lane { return r.load.client.Lane() },
+		Open:  func() agent.Lane { return engine.Caller() },
 		Limit: r.load.client.Cap,
 	}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx)) // power is followed to the end of an interrupted run too

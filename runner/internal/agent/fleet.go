@@ -97,23 +97,32 @@ func (f *Fleet) spawn(ctx context.Context) {
 		f.slots = append(f.slots, &slot{})
 	}
 	s := f.slots[number]
-	a := &agent{slot: number, plan: f.Plan, lane: f.Open(), now: f.Now, limit: f.Limit, emit: f.Emit}
+	a := &agent{slot: number, plan: f.Plan, open: f.Open, now: f.Now, limit: f.Limit, emit: f.Emit}
 	if a.limit == nil {
 		a.limit = func(trajectory.Turn) int { return 0 }
 	}
 	a.leave = func(next int) bool { return f.leave(s, next) }
+	stop := context.AfterFunc(ctx, a.close)
+	f.wg.Add(1)
+	a.over = func() {
+		stop()
+		f.gone(s, a)
+		f.wg.Done()
+	}
 	s.agent = a
 	f.count(+1)
 	first := s.next
-	f.wg.Go(func() {
-		a.run(ctx, first)
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if s.agent == a { // ended by ctx rather than by leave: nobody follows
-			s.agent = nil
-			f.count(-1)
-		}
-	})
+	go a.start(first) // not here: it may lead to leave, which takes our lock
+}
+
+// gone takes an agent that ended without leaving, because its lifetime did, from its number: nobody follows.
+func (f *Fleet) gone(s *slot, a *agent) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s.agent == a {
+		s.agent = nil
+		f.count(-1)
+	}
 }
 
 // leave decides at a trajectory boundary whether the agent of s goes: the first to get there go, so that shrinking takes
@@ -130,21 +139,19 @@ func (f *Fleet) leave(s *slot, next int) bool {
 	return true
 }
 
-// InFlight returns what is known of the requests under way: WriteBegin is when each was handed to its lane, FirstByte when
-// its answer began to come.
-func (f *Fleet) InFlight() []bench.Record {
+// InFlight returns what is known of the requests under way: WriteBegin is when each was begun to be written, zero if it is due
+// and waits for its connection; FirstByte when its answer began to come.
+func (f *Fleet) InFlight() (out []bench.Record) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	var out []bench.Record
+	agents := make([]*agent, 0, f.active)
 	for _, s := range f.slots {
-		if s.agent == nil {
-			continue
+		if s.agent != nil {
+			agents = append(agents, s.agent)
 		}
-		if r := s.agent.flight.Load(); r != nil {
-			rec := *r
-			rec.FirstByte = s.agent.lane.Answering()
-			out = append(out, rec)
-		}
+	}
+	f.mu.Unlock()
+	for _, a := range agents {
+		out = append(out, a.inFlight()...)
 	}
 	return out
 }

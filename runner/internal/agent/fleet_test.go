@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,45 +19,80 @@ type server struct {
 	took time.Duration
 	bad  func(play trajectory.Play, turn int) bool
 
-	mu       sync.Mutex
-	open     int
-	prepared int
+	mu   sync.Mutex
+	open int // lanes
+	busy int // requests under way
+	most int // at once
 }
 
 func (s *server) lane() Lane {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open++
-	return lane{s}
+	return &lane{server: s, closed: make(chan struct{})}
 }
 
-type lane struct{ *server }
-
-func (l lane) Prepare(context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.prepared++
-	return nil
+type lane struct {
+	*server
+	closed chan struct{}
+	begun  atomic.Int64
+	used   bool // by a request under way
 }
 
-func (l lane) Send(ctx context.Context, p trajectory.Play, turn int) bench.Reply {
-	r := bench.Reply{WriteBegin: clock.At(time.Now())}
-	if !clock.Sleep(ctx, l.took) {
-		r.Failure = bench.Cancelled
-	} else if l.bad != nil && l.bad(p, turn) {
-		r.Failure = bench.FailStatus
+func (l *lane) Send(due clock.Stamp, p trajectory.Play, turn int, done func(bench.Reply)) {
+	if l.used {
+		panic("two requests at once on a lane")
 	}
-	r.Done = clock.At(time.Now())
-	return r
+	l.used = true
+	go func() {
+		var r bench.Reply
+		if !l.wait(time.Until(due.Time())) {
+			r.Failure = bench.Cancelled
+		} else {
+			r.WriteBegin = clock.At(time.Now())
+			l.begun.Store(int64(r.WriteBegin))
+			l.count(+1)
+			if !l.wait(l.took) {
+				r.Failure = bench.Cancelled
+			} else if l.bad != nil && l.bad(p, turn) {
+				r.Failure = bench.FailStatus
+			}
+			l.count(-1)
+			l.begun.Store(0)
+		}
+		r.Done = clock.At(time.Now())
+		l.used = false
+		done(r)
+	}()
 }
 
-func (l lane) Answering() clock.Stamp { return 0 }
+func (l *lane) wait(d time.Duration) bool {
+	select {
+	case <-l.closed:
+		return false
+	case <-time.After(max(d, 0)):
+		return true
+	}
+}
 
-func (l lane) Close() error {
+func (l *lane) count(d int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open--
-	return nil
+	l.busy += d
+	l.most = max(l.most, l.busy)
+}
+
+func (l *lane) Progress() (begun, answering clock.Stamp) { return clock.Stamp(l.begun.Load()), 0 }
+
+func (l *lane) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.closed:
+	default:
+		close(l.closed)
+		l.open--
+	}
 }
 
 // dataset makes n trajectories of the given number of turns, each turn followed by a recorded call.
@@ -90,6 +126,7 @@ func collect(t *testing.T, f *Fleet, s *server, drive func(ctx context.Context))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		drive(ctx)
+		synctest.Wait()
 		cancel()
 		f.Wait()
 	})

@@ -61,12 +61,13 @@ func (p Plan) Play(agent, play int) trajectory.Play {
 	}
 }
 
-// Wait returns the tool time planned after turn k of a play, and the tool it stands for (the longest, if several ran).
-// The last turn is followed by nothing.
-func (p Plan) Wait(agent, play, k int) (time.Duration, string) {
-	turns := p.Trajectories[p.Assigned(agent, play)].Turns
+// Wait returns the tool time planned after turn k of a conversation of a play, and the tool it stands for (the longest, if
+// several ran). The last turn is followed by nothing.
+func (p Plan) Wait(agent, play, conversation, k int) (time.Duration, string) {
+	turns := p.Trajectories[p.Assigned(agent, play)].Conversation(conversation).Turns
 	if k == len(turns)-1 {
 		return 0, ""
 	}
+	p.Seed += uint64(conversation) * 0x9e3779b97f4a7c15 // tool times of conversations do not depend on each other
 	return p.Tools.after(turns[k], p.rng(streamTool, agent, play, k))
 }

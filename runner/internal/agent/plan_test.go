@@ -75,7 +75,7 @@ func TestToolTimeModes(t *testing.T) {
 func TestWaitFollowsEveryTurnButTheLast(t *testing.T) {
 	p := Plan{Trajectories: dataset(1, 3, time.Second), Tools: ToolTime{Mode: Recorded}}
 	for k, want := range []time.Duration{time.Second, time.Second, 0} {
-		if got, _ := p.Wait(0, 0, k); got != want {
+		if got, _ := p.Wait(0, 0, 0, k); got != want {
 			t.Errorf("turn %d: wait %v, want %v", k, got, want)
 		}
 	}

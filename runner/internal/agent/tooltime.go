@@ -70,6 +70,17 @@ func (t ToolTime) after(turn trajectory.Turn, r *rand.Rand) (sum time.Duration, 
 	return sum, longest
 }
 
+// fork returns the time from an answer to the first request of a sub-agent that it starts. No tool runs in it, so it is not drawn.
+func (t ToolTime) fork(recorded time.Duration) time.Duration {
+	switch t.Mode {
+	case Scaled:
+		return time.Duration(float64(recorded) * t.Scale)
+	case NoTools:
+		return 0
+	}
+	return recorded
+}
+
 func (t ToolTime) one(c trajectory.Call, r *rand.Rand) time.Duration {
 	switch t.Mode {
 	case Sampled:

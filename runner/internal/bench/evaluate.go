@@ -75,7 +75,8 @@ func newEvaluation(f PhaseFacts, records []Record) *evaluation {
 	}
 	// One order, so that the bootstrap draws the same plays whatever the order of the records.
 	slices.SortFunc(e.members, func(a, b *Record) int {
-		return cmp.Or(cmp.Compare(a.Agent, b.Agent), cmp.Compare(a.Play, b.Play), cmp.Compare(a.Turn, b.Turn))
+		return cmp.Or(cmp.Compare(a.Agent, b.Agent), cmp.Compare(a.Play, b.Play),
+			cmp.Compare(a.Conversation, b.Conversation), cmp.Compare(a.Turn, b.Turn))
 	})
 	lags, _ := e.values(Lag, 0)
 	e.lagP99 = Quantile(lags, 0.99)

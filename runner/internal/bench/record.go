@@ -79,9 +79,11 @@ type Record struct {
 	Agent      int    `parquet:"agent"`           // slot, from 0
 	Play       int    `parquet:"play"`            // ordinal of the trajectory play of this agent in this run, from 0
 	Trajectory string `parquet:"trajectory,dict"` //
-	Turn       int    `parquet:"turn"`            // index in the trajectory
-	Turns      int    `parquet:"turns"`           // turns in the trajectory
+	Turn       int    `parquet:"turn"`            // index in the conversation
+	Turns      int    `parquet:"turns"`           // turns in the conversation
 	Salt       string `parquet:"salt,dict"`       //
+
+	Conversation int `parquet:"conversation"` // of the trajectory: 0 is the main one, then its sub-agents in the order of the file
 
 	Sched       clock.Stamp   `parquet:"sched_unix_nanos,delta"` // when it was due: end of the planned tool time
 	ToolTool    string        `parquet:"tool,dict"`              // tool whose time precedes this request; empty: none
@@ -96,7 +98,7 @@ type Record struct {
 	Reply
 }
 
-// Last reports whether the record ends its trajectory play: its last turn, or a failure.
+// Last reports whether the record ends its conversation: its last turn, or a failure.
 func (r Record) Last() bool { return r.Failure != "" || r.Turn == r.Turns-1 }
 
 // TTFT returns the time to first token. ok is false where no output came: it is then infinite.
@@ -138,8 +140,8 @@ func (r Record) Start() clock.Stamp {
 	return r.Sched
 }
 
-// Completed reports whether the record is the answered last turn of its trajectory.
-func (r Record) Completed() bool { return !r.failed() && r.Turn == r.Turns-1 }
+// Completed reports whether the record is the answered last turn of its trajectory's main conversation.
+func (r Record) Completed() bool { return !r.failed() && r.Turn == r.Turns-1 && r.Conversation == 0 }
 
 // failed reports whether the request failed by METHOD 3. An answer without output is a failure whatever the client called it.
 func (r Record) failed() bool { return r.Failure != "" || r.FirstOutput == 0 || r.Output == 0 }

@@ -232,7 +232,7 @@ func (p *phase) unfinished() (out []bench.Record) {
 func (p *phase) waiting() (begun []clock.Stamp) {
 	for _, r := range p.unfinished() {
 		if r.FirstByte == 0 {
-			begun = append(begun, r.WriteBegin)
+			begun = append(begun, r.Start())
 		}
 	}
 	return begun

@@ -109,7 +109,7 @@ func playFleet(t *testing.T, s *system, plan agent.Plan, n int, spawn float64, u
 	var mu sync.Mutex
 	var records []bench.Record
 	fleet := &agent.Fleet{
-		Plan: plan, Open: func() agent.Lane { return s.client.Lane() }, Limit: func(u trajectory.Turn) int { return s.client.Cap(u) },
+		Plan: plan, Open: func() agent.Lane { return s.engine.Caller() }, Limit: func(u trajectory.Turn) int { return s.client.Cap(u) },
 		Now: s.clock.Now, Spawn: spawn,
 		Emit: func(r bench.Record) {
 			mu.Lock()

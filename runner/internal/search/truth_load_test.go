@@ -104,7 +104,7 @@ func (p *player) begin(turn int) {
 
 func (p *player) next() (model.Request, bool) {
 	r := asked(p.now, p.turn, p.limit)
-	r.Wait, _ = p.plan.Wait(p.slot, p.play, p.turn)
+	r.Wait, _ = p.plan.Wait(p.slot, p.play, 0, p.turn)
 	if p.turn++; p.turn == len(p.now.Turns) {
 		p.begin(0)
 	}
@@ -128,6 +128,7 @@ type system struct {
 	start   clock.Stamp // of the engine; the model's zero
 	clock   *clock.Clock
 	client  *endpoint.Client
+	engine  *endpoint.Engine
 	pipe    *simulate.Listener
 	stop    func() // ends the server and waits for it
 }
@@ -147,13 +148,20 @@ func serve(t testing.TB, p simulate.Params) *system {
 			t.Error(err)
 		}
 	})
-	s.stop = func() { cancel(); wg.Wait() }
 	s.client, err = endpoint.New(endpoint.Options{
 		URL: "http://simulated/v1", Model: "simulated/engine", Output: endpoint.Exact, Cap: 64,
 		Dial: s.pipe.DialContext, Clock: s.clock,
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s.engine, err = s.client.Engine(1); err != nil {
+		t.Fatal(err)
+	}
+	s.stop = func() {
+		s.engine.Close()
+		cancel()
+		wg.Wait()
 	}
 	return s
 }

@@ -2,7 +2,6 @@ package search
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"agentwatt/runner/internal/simulate"
 	"agentwatt/runner/internal/simulate/model"
 	"agentwatt/runner/internal/trajectory"
+	"agentwatt/shared/clock"
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
@@ -34,12 +34,15 @@ type loggedLane struct {
 	sent *sent
 }
 
-func (l *loggedLane) Send(ctx context.Context, p trajectory.Play, k int) bench.Reply {
-	r := l.Lane.Send(ctx, p, k)
-	l.sent.mu.Lock()
-	defer l.sent.mu.Unlock()
-	l.sent.turns = append(l.sent.turns, sentTurn{p, k, r})
-	return r
+func (l *loggedLane) Send(due clock.Stamp, p trajectory.Play, k int, done func(bench.Reply)) {
+	l.Lane.Send(due, p, k, func(r bench.Reply) {
+		if r.WriteBegin != 0 {
+			l.sent.mu.Lock()
+			l.sent.turns = append(l.sent.turns, sentTurn{p, k, r})
+			l.sent.mu.Unlock()
+		}
+		done(r)
+	})
 }
 
 // replay gives the model the same requests at the same times and checks that every one of them was answered as the model

@@ -64,7 +64,7 @@ func (s truthSet) search(t *testing.T, plan agent.Plan) found {
 		run := &Search{
 			Experiment: x, Plan: plan, Dir: d, Clock: f.system.clock, Limit: f.system.client.Cap,
 			Power: &Power{Dir: d, Now: f.system.clock.Now},
-			Open:  func() agent.Lane { return &loggedLane{Lane: f.system.client.Lane(), sent: sent} },
+			Open:  func() agent.Lane { return &loggedLane{Lane: f.system.engine.Caller(), sent: sent} },
 		}
 		stop := meter(t, f.system, s.params, run.Power.take)
 		err = run.Run(t.Context())

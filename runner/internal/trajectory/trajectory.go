@@ -7,6 +7,7 @@
 package trajectory
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 )
@@ -49,6 +50,44 @@ type Turn struct {
 type Call struct {
 	Tool     string        // function name; empty: not recorded
 	Duration time.Duration // as recorded; 0: not recorded
+}
+
+// Conversation returns the conversation with that number: 0 is the main one, its sub-agents follow, each before its own.
+func (t *Trajectory) Conversation(number int) *Trajectory {
+	found, _ := t.conversation(number)
+	return found
+}
+
+func (t *Trajectory) conversation(number int) (found *Trajectory, passed int) {
+	if number == 0 {
+		return t, 0
+	}
+	passed = 1
+	for _, s := range t.Subagents {
+		found, n := s.conversation(number - passed)
+		if found != nil {
+			return found, 0
+		}
+		passed += n
+	}
+	return nil, passed
+}
+
+// SharedPrefix returns how many bytes a and b begin with together.
+func SharedPrefix(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := 0; i < n; {
+		step := min(n-i, 4096)
+		if bytes.Equal(a[i:i+step], b[i:i+step]) {
+			i += step
+			continue
+		}
+		for a[i] == b[i] {
+			i++
+		}
+		return i
+	}
+	return n
 }
 
 // ToolTime returns the recorded tool time after the turn: its calls ran one after the other.
