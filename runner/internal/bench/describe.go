@@ -20,6 +20,7 @@ func (e *evaluation) describe(p *Phase) {
 	p.spread()
 	p.ByContext = e.byContext()
 	p.Tokens = e.tokens()
+	p.Reading = e.reading()
 	p.InFlight = e.inFlightMean()
 	if e.facts.Agents > 0 {
 		p.DutyCycle = p.InFlight / float64(e.facts.Agents)
@@ -145,6 +146,34 @@ func (e *evaluation) tokens() (t Tokens) {
 		t.Cached += int64(max(0, r.Cached))
 	}
 	return t
+}
+
+// reading describes how the answers were read.
+func (e *evaluation) reading() (r Reading) {
+	var latest []float64
+	merged := 0
+	for _, m := range e.members {
+		r.Chunks += m.Chunks
+		merged += m.MergedReads
+		switch {
+		case m.FirstOutput == 0:
+		case m.Stamps != KernelStamps:
+			r.UserStamps++
+		default:
+			latest = append(latest, m.UserLagMax.Seconds())
+		}
+		if m.FirstRead > 1 && m.FirstReadLag > lateRead {
+			r.LateFirsts++
+		}
+	}
+	r.Latest = summarise(latest)
+	if r.Chunks > 0 {
+		r.Merged = float64(merged) / float64(r.Chunks)
+	}
+	if s := e.window.Length().Seconds(); s > 0 {
+		r.PerSecond = float64(r.Chunks) / s
+	}
+	return r
 }
 
 // inFlightMean returns the time-weighted mean number of requests in flight over the window, those included that began

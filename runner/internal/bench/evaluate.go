@@ -14,7 +14,9 @@ import (
 const (
 	lagFloor       = 5 * time.Millisecond // P99 lag is allowed this or 1 % of the TTFT limit, whichever is more
 	lagShare       = 0.01
-	mostUnmeasured = 0.05 // share of one-chunk answers, and of requests without a value for an objective
+	lateRead       = 2 * time.Millisecond // a read this late after its bytes arrived is no tick: the client was held up
+	mostLateFirsts = 0.01                 // share of first outputs without a stamp of their own because the client was held up
+	mostUnmeasured = 0.05                 // share of one-chunk answers, and of requests without a value for an objective
 )
 
 // Evaluate judges a phase for every tier and describes it: everything of a Phase but its power. records are those that
@@ -125,6 +127,9 @@ func (e *evaluation) invalid(phase Phase, p Profile) (reasons []string) {
 	}
 	if answers := e.answers(); float64(phase.SingleChunk) > mostUnmeasured*float64(answers) {
 		add("%d of %d answers came in one chunk and have no output speed (limit %.0f %%)", phase.SingleChunk, answers, 100*mostUnmeasured)
+	}
+	if n := phase.Reading.LateFirsts; float64(n) > mostLateFirsts*float64(len(e.members)) {
+		add("the client was late: it read %d of %d first outputs together with later ones, more than %v after they came (limit %.0f %%)", n, len(e.members), lateRead, 100*mostLateFirsts)
 	}
 	if e.facts.Reason == EndStopRule {
 		completed := NewTally(nil)

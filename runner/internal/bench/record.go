@@ -51,26 +51,28 @@ type Reply struct {
 	LastOutput  clock.Stamp `parquet:"last_output_unix_nanos,delta"`  //
 	Done        clock.Stamp `parquet:"done_unix_nanos,delta"`         // stream drained, or failed
 
-	Stamps      StampSource   `parquet:"stamps,dict"`        //
-	UserLagMax  time.Duration `parquet:"user_lag_max_nanos"` // largest difference between user and kernel stamp; 0 if user stamps
-	Reused      bool          `parquet:"reused_connection"`  // the connection had carried a request before
-	Status      int           `parquet:"http_status"`        // 0: no response
-	Failure     Failure       `parquet:"failure,dict"`       //
-	Detail      string        `parquet:"detail,dict"`        // of the failure, one line
-	Finish      string        `parquet:"finish_reason,dict"` //
-	Model       string        `parquet:"served_model,dict"`  // as the server names itself in the stream
-	BodyBytes   int           `parquet:"body_bytes"`         // request body
-	Events      int           `parquet:"events"`             // server-sent events with a payload, [DONE] excluded
-	Chunks      int           `parquet:"output_chunks"`      // events with output
-	MergedReads int           `parquet:"merged_reads"`       // reads that held more than one output event: they share one stamp
-	Prompt      int           `parquet:"prompt_tokens"`      // from usage; Unknown
-	Cached      int           `parquet:"cached_tokens"`      // from usage; Unknown
-	Output      int           `parquet:"output_tokens"`      // from usage, reasoning included; Unknown
-	Reasoning   int           `parquet:"reasoning_tokens"`   // from usage; Unknown
-	FirstChunk  int           `parquet:"first_chunk_tokens"` // tokens in the first output chunk; see FirstKnown
-	FirstKnown  bool          `parquet:"first_chunk_known"`  // FirstChunk is from continuous usage; else it is assumed to be 1
-	ToolCalls   int           `parquet:"tool_calls"`         // tool calls in the answer
-	OutputBytes int           `parquet:"output_bytes"`       // text of content, reasoning and tool-call arguments
+	Stamps       StampSource   `parquet:"stamps,dict"`          //
+	UserLagMax   time.Duration `parquet:"user_lag_max_nanos"`   // largest difference between user and kernel stamp; 0 if user stamps
+	Reused       bool          `parquet:"reused_connection"`    // the connection had carried a request before
+	Status       int           `parquet:"http_status"`          // 0: no response
+	Failure      Failure       `parquet:"failure,dict"`         //
+	Detail       string        `parquet:"detail,dict"`          // of the failure, one line
+	Finish       string        `parquet:"finish_reason,dict"`   //
+	Model        string        `parquet:"served_model,dict"`    // as the server names itself in the stream
+	BodyBytes    int           `parquet:"body_bytes"`           // request body
+	Events       int           `parquet:"events"`               // server-sent events with a payload, [DONE] excluded
+	Chunks       int           `parquet:"output_chunks"`        // events with output
+	MergedReads  int           `parquet:"merged_reads"`         // reads that held more than one output event: they share one stamp
+	FirstRead    int           `parquet:"first_read_chunks"`    // events with output in the read that brought the first one: they share its stamp
+	FirstReadLag time.Duration `parquet:"first_read_lag_nanos"` // how late that read was, against the kernel's stamp; 0 if user stamps
+	Prompt       int           `parquet:"prompt_tokens"`        // from usage; Unknown
+	Cached       int           `parquet:"cached_tokens"`        // from usage; Unknown
+	Output       int           `parquet:"output_tokens"`        // from usage, reasoning included; Unknown
+	Reasoning    int           `parquet:"reasoning_tokens"`     // from usage; Unknown
+	FirstChunk   int           `parquet:"first_chunk_tokens"`   // tokens in the first output chunk; see FirstKnown
+	FirstKnown   bool          `parquet:"first_chunk_known"`    // FirstChunk is from continuous usage; else it is assumed to be 1
+	ToolCalls    int           `parquet:"tool_calls"`           // tool calls in the answer
+	OutputBytes  int           `parquet:"output_bytes"`         // text of content, reasoning and tool-call arguments
 }
 
 // Record is one turn as it was played: one row of requests/phase-NNNN.parquet.

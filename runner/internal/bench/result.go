@@ -79,6 +79,23 @@ type ClientCost struct {
 	SchedP99   time.Duration `json:"scheduler_latency_p99_nanos"` // runtime scheduler latency
 	SchedMax   time.Duration `json:"scheduler_latency_max_nanos"` //
 	HeapBytes  uint64        `json:"heap_bytes"`                  //
+	Host       *HostLoad     `json:"host,omitempty"`              // nil: the system does not tell
+}
+
+// HostLoad is what else happened on the load generator's host during a phase.
+type HostLoad struct {
+	Stolen  float64 `json:"stolen"`            // share of all processor time that the hypervisor gave to others
+	Busiest float64 `json:"busiest_processor"` // share of time that the busiest processor was not idle
+}
+
+// Reading says how well the client kept up with the answers: what its own part in the times may be.
+type Reading struct {
+	Chunks     int     `json:"output_chunks"`      // events with output
+	PerSecond  float64 `json:"chunks_per_second"`  // over the window
+	Merged     float64 `json:"merged_share"`       // reads that held more than one, per chunk: by the server's or the network's doing, or because they came late
+	Latest     Summary `json:"latest_read"`        // seconds from the kernel's stamp to the latest read of a request
+	LateFirsts int     `json:"late_first_outputs"` // requests whose first output came in one read with others, and late: its stamp is not its own
+	UserStamps int     `json:"user_stamped"`       // requests whose stamps are the reader's
 }
 
 // ScopePower is the power of one scope over a phase's window: the sum over its devices, each joule once.
@@ -117,6 +134,7 @@ type Phase struct {
 	Tokens       Tokens             `json:"tokens"`                 //
 	InFlight     float64            `json:"in_flight"`              // requests in flight, time-weighted mean over the window
 	DutyCycle    float64            `json:"duty_cycle"`             // InFlight / Agents
+	Reading      Reading            `json:"reading"`                //
 	Power        []ScopePower       `json:"power,omitempty"`
 	Warnings     []string           `json:"warnings,omitempty"`
 }

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// mostStolen is the share of stolen processor time above which it is told.
+const mostStolen = 0.02
+
 // Differences that are worth a warning. They question the measurement without deciding about it.
 const (
 	toolTimeOff = 0.02 // actual against planned tool time, relative
@@ -27,22 +30,19 @@ func (e *evaluation) warnings(p Phase) (list []string) {
 	if p.NoUsage > 0 {
 		add("%d answers came without token usage and have no speed", p.NoUsage)
 	}
-	if n := e.countMembers(func(r *Record) bool { return r.FirstOutput != 0 && r.Stamps != KernelStamps }); n > 0 {
+	if n := p.Reading.UserStamps; n > 0 {
 		add("%d of %d requests have receive stamps of the reader, not of the kernel", n, len(e.members))
+	}
+	if n := p.Reading.LateFirsts; n > 0 {
+		add("the client read %d first outputs late, together with later ones", n)
+	}
+	if h := p.Client.Host; h != nil && h.Stolen > mostStolen {
+		add("%.1f %% of the load generator's processor time was given to others by its hypervisor (steal)", 100*h.Stolen)
 	}
 	if models := e.models(); len(models) > 1 {
 		add("the server named more than one model: %s", strings.Join(models, ", "))
 	}
 	return append(append(list, e.toolTime()...), e.cache()...)
-}
-
-func (e *evaluation) countMembers(is func(*Record) bool) (n int) {
-	for _, r := range e.members {
-		if is(r) {
-			n++
-		}
-	}
-	return n
 }
 
 func (e *evaluation) models() []string {

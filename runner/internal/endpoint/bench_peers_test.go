@@ -104,6 +104,8 @@ func peer(args string) {
 		peerEngine(url, streams, tokens)
 	case "nethttp":
 		peerNetHTTP(url, streams, tokens)
+	case "records":
+		peerRecords(url, streams)
 	}
 }
 

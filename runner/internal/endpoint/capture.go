@@ -22,6 +22,7 @@ type mark struct {
 	end  int // into kept
 	read int // ordinal of the read in its response
 	at   clock.Stamp
+	late time.Duration // from then to the reading; 0: not known
 }
 
 // run is a series of output events that differ from a kept one in their text only. They come where kept has its byte at.
@@ -53,6 +54,7 @@ type capture struct {
 	like     template
 
 	reads   int
+	late    time.Duration // of the read under way
 	user    bool          // a body read had no kernel stamp
 	lagMax  time.Duration // largest difference between user and kernel stamp
 	headers clock.Stamp   // of the read that completed the final header
@@ -75,8 +77,9 @@ func (c *capture) add(data []byte, r receipt) (done bool, err error) {
 	r.at = max(r.at, c.last) // moving the kernel's stamps to our clock may swap two that are nanoseconds apart
 	c.last = r.at
 	c.reads++
-	if r.kernel {
-		c.lagMax = max(c.lagMax, r.user.Sub(r.at))
+	if c.late = 0; r.kernel {
+		c.late = r.user.Sub(r.at)
+		c.lagMax = max(c.lagMax, c.late)
 	} else {
 		c.user = true
 	}
@@ -147,7 +150,7 @@ func (c *capture) mark(at clock.Stamp) {
 		c.marks[n-1].end = len(c.kept)
 		return
 	}
-	c.marks = append(c.marks, mark{end: len(c.kept), read: c.reads, at: at})
+	c.marks = append(c.marks, mark{end: len(c.kept), read: c.reads, at: at, late: c.late})
 }
 
 // count takes an event that is like the template.

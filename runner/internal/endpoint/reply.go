@@ -31,6 +31,7 @@ type stream struct {
 	at        int // mark of the current event
 	lastRead  int // read of the last output event; 0: none
 	inRead    int // output events in it
+	firstRead int // read of the first output event; 0: none
 	tools     toolCalls
 	done      bool // [DONE] was there
 	failed    bool // an error event was there
@@ -127,7 +128,8 @@ func (s *stream) output(k chunk) {
 	r, m := s.reply, s.marks[s.at]
 	r.Chunks++
 	if r.FirstOutput == 0 {
-		r.FirstOutput = m.at
+		r.FirstOutput, r.FirstReadLag = m.at, m.late
+		s.firstRead = m.read
 		r.FirstChunk = 1
 		if k.hasUsage && k.usage.output > 0 {
 			r.FirstChunk, r.FirstKnown = k.usage.output, true
@@ -142,6 +144,9 @@ func (s *stream) output(k chunk) {
 
 // read notes output events of one read: reads with more than one are counted, once each.
 func (s *stream) read(ordinal, events int) {
+	if ordinal == s.firstRead {
+		s.reply.FirstRead += events
+	}
 	before := s.inRead
 	if ordinal != s.lastRead {
 		s.lastRead, before = ordinal, 0

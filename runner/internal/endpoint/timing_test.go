@@ -198,18 +198,20 @@ func TestMergedReads(t *testing.T) {
 		name  string
 		steps []Step
 		want  int
+		first int // events in the first output's read
 	}{
-		{"one event per read", []Step{Header(), token(), token(), token(), end}, 0},
-		{"no output beside it", []Step{Header(), Together(Role(), token(), Comment("ping")), Together(token(), end)}, 0},
-		{"three in one read", []Step{Header(), token(), Together(token(), token(), token()), end}, 1},
-		{"two reads of two", []Step{Header(), Together(token(), token()), Together(token(), token()), end}, 2},
+		{"one event per read", []Step{Header(), token(), token(), token(), end}, 0, 1},
+		{"no output beside it", []Step{Header(), Together(Role(), token(), Comment("ping")), Together(token(), end)}, 0, 1},
+		{"three in one read", []Step{Header(), token(), Together(token(), token(), token()), end}, 1, 1},
+		{"two reads of two", []Step{Header(), Together(token(), token()), Together(token(), token()), end}, 2, 2},
+		{"all in one read", []Step{Header(), Together(Role(), token(), token(), token(), token(), end)}, 1, 4},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			clk := clock.New()
 			s := serveMemory(t, Script{Clock: clk, Answer: always(tc.steps...)})
 			defer s.Close()
-			if r := ask(t, newClient(t, s, clk, nil)); r.Failure != "" || r.MergedReads != tc.want {
-				t.Errorf("%s: got %d merged reads (failure %q), want %d", tc.name, r.MergedReads, r.Failure, tc.want)
+			if r := ask(t, newClient(t, s, clk, nil)); r.Failure != "" || r.MergedReads != tc.want || r.FirstRead != tc.first {
+				t.Errorf("%s: got %d merged reads, %d events in the first (failure %q), want %d and %d", tc.name, r.MergedReads, r.FirstRead, r.Failure, tc.want, tc.first)
 			}
 		})
 	}

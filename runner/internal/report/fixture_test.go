@@ -72,6 +72,7 @@ func (b *builder) add(n int, purpose string, speed, wait float64) {
 		WindowBegin: w.Begin, WindowEnd: w.End, End: w.End.Add(20 * time.Second), Reason: bench.EndStopRule,
 		Client: bench.ClientCost{CPU: 41 * time.Second, GCPauseMax: 210 * time.Microsecond, SchedP99: 90 * time.Microsecond, SchedMax: 2 * time.Millisecond}}}
 	p.Requests, p.Trajectories = 60*n, 3*n
+	p.Reading = bench.Reading{Chunks: 9000 * n, PerSecond: 15 * float64(n), Merged: 0.0004, Latest: summary(p.Requests, 0.0012), LateFirsts: n / 300}
 	p.Failures = map[bench.Failure]int{bench.FailTimeout: n / 400, bench.Cancelled: 1}
 	p.Metrics = map[string]bench.Summary{
 		"output_speed": summary(p.Requests, speed), "ttft": summary(p.Requests, wait/2), "e2e_speed": summary(p.Requests, speed*0.8), "lag": summary(p.Requests, 0.0004)}

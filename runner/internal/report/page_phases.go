@@ -12,10 +12,10 @@ import (
 // phaseView is one phase in the table behind every number.
 type phaseView struct {
 	bench.Phase
-	At, Window, WindowLength, Reason, Lag, Flight, Failed string
-	Watts                                                 []string
-	Answers                                               string // tiers whose figures come from here
-	Rows                                                  []verdictView
+	At, Window, WindowLength, Reason, Lag, Read, Flight, Failed string
+	Watts                                                       []string
+	Answers                                                     string // tiers whose figures come from here
+	Rows                                                        []verdictView
 }
 
 // verdictView is one tier's verdict on a phase, with everything that it rests on.
@@ -28,7 +28,7 @@ type verdictView struct {
 func newPhase(r bench.Result, p bench.Phase) phaseView {
 	begin := r.Run.Started
 	v := phaseView{Phase: p, At: since(begin, p.Begin), Window: "never began", Reason: string(p.Reason), Answers: answeredBy(r, p.Index),
-		Lag: duration(at(p.Metrics[string(bench.Lag)], 0.99)), Flight: fmt.Sprintf("%.1f (%s duty)", p.InFlight, percent(p.DutyCycle)), Failed: failureKinds(p)}
+		Lag: duration(at(p.Metrics[string(bench.Lag)], 0.99)), Read: reading(p.Reading), Flight: fmt.Sprintf("%.1f (%s duty)", p.InFlight, percent(p.DutyCycle)), Failed: failureKinds(p)}
 	if w := p.Window(); w.Length() > 0 {
 		v.Window = fmt.Sprintf("%s to %s", since(begin, w.Begin), since(begin, w.End))
 		v.WindowLength = span(w.Length())
@@ -46,6 +46,21 @@ func newPhase(r bench.Result, p bench.Phase) phaseView {
 		v.Rows = append(v.Rows, row)
 	}
 	return v
+}
+
+// reading writes how the client kept up with the answers.
+func reading(r bench.Reading) string {
+	if r.Chunks == 0 {
+		return "nothing read"
+	}
+	s := fmt.Sprintf("%s chunks/s, %s merged", quantity(r.PerSecond, ""), percent(r.Merged))
+	if r.Latest.N > 0 {
+		s += fmt.Sprintf(", read at most %s late (P99)", duration(at(r.Latest, 0.99)))
+	}
+	if r.LateFirsts > 0 {
+		s += fmt.Sprintf(", %s late", plural(r.LateFirsts, "first output"))
+	}
+	return s
 }
 
 // observed writes an objective as it was seen: value, interval, n.

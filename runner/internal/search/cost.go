@@ -19,12 +19,13 @@ const (
 // meterSelf remembers where the process's costs stood at the begin of a phase.
 type meterSelf struct {
 	cpu          time.Duration
+	host         []ticks // by processor; nil: not told
 	sched, pause *metrics.Float64Histogram
 }
 
 func startCost() meterSelf {
 	s := read()
-	return meterSelf{cpu: cpuTime(), sched: s[0].Value.Float64Histogram(), pause: s[1].Value.Float64Histogram()}
+	return meterSelf{cpu: cpuTime(), host: processors(procStat), sched: s[0].Value.Float64Histogram(), pause: s[1].Value.Float64Histogram()}
 }
 
 func read() []metrics.Sample {
@@ -43,6 +44,7 @@ func (m meterSelf) since() bench.ClientCost {
 		SchedMax:   upper(sched, 1),
 		GCPauseMax: upper(difference(s[1].Value.Float64Histogram(), m.pause), 1),
 		HeapBytes:  s[2].Value.Uint64(),
+		Host:       load(m.host, processors(procStat)),
 	}
 }
 
