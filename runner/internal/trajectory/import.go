@@ -19,12 +19,16 @@ const (
 	Native    Format = "native"
 	AAReplay  Format = "aa-replay" // Artificial Analysis replay JSONL, version 1
 	MLCommons Format = "mlcommons" // MLCommons endpoints agentic inference JSONL
+	ShareGPT  Format = "sharegpt"  // conversations of {from, value}
+	Messages  Format = "messages"  // conversations of {role, content}
+	SGLang    Format = "sglang"    // SGLang agentic traces
 )
 
 // importer reads one format. What tells the format is looked at in the order of the table, rows before documents.
 type importer struct {
 	format   Format
 	row      func(ms []member) bool  // tells it by the first line, a JSON object; nil: the format is not one object per line
+	element  func(ms []member) bool  // tells it by the first element of the file, a JSON array; nil: the format is not an array
 	document func(value []byte) bool // tells it by the whole file, one compact JSON value; nil: the format is not
 	read     func(l Limits, in io.Reader, file string) (*Dataset, *Report, error)
 }
@@ -35,6 +39,9 @@ func importers() []importer {
 		{format: Native, row: has("agentwatt_trajectories"), read: Limits.importNative},
 		{format: AAReplay, row: has("conversation_idx", "messages"), read: Limits.importAAReplay},
 		{format: MLCommons, row: has("conversation_id", "turn", "role"), read: Limits.ImportMLCommons},
+		{format: SGLang, row: isSGLang, document: objectThat(isSGLang), read: Limits.importSGLang},
+		{format: ShareGPT, row: isShareGPT, element: isShareGPT, document: objectThat(isShareGPT), read: Limits.importShareGPT},
+		{format: Messages, row: isMessages, element: isMessages, document: objectThat(isMessages), read: Limits.importMessages},
 	}
 }
 
@@ -50,6 +57,14 @@ func has(keys ...string) func([]member) bool {
 	}
 }
 
+// objectThat tells a document, a JSON object, by its members.
+func objectThat(tells func([]member) bool) func([]byte) bool {
+	return func(value []byte) bool {
+		ms, err := members(value)
+		return err == nil && tells(ms)
+	}
+}
+
 // Formats lists the formats by the name that the command line takes.
 func Formats() []string {
 	names := []string{string(Auto)}
@@ -62,14 +77,16 @@ func Formats() []string {
 // detect tells the format of a file by its beginning, or by all of it, and returns a reader of the whole.
 func (l Limits) detect(in io.Reader, file string) (importer, io.Reader, error) {
 	var head bytes.Buffer
-	ms, err := newRows(io.TeeReader(in, &head), file, l).next()
+	it := newItems(io.TeeReader(in, &head), file, l)
+	ms, err := it.next()
 	var syntax *SyntaxError
 	if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &syntax) {
 		return importer{}, nil, err
 	}
 	all := io.MultiReader(&head, in)
 	for _, im := range importers() {
-		if im.row != nil && err == nil && im.row(ms) {
+		tells := map[layout]func([]member) bool{inLines: im.row, inArray: im.element}[it.layout]
+		if tells != nil && err == nil && tells(ms) {
 			return im, all, nil
 		}
 	}
