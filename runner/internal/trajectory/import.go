@@ -22,6 +22,7 @@ const (
 	ShareGPT  Format = "sharegpt"  // conversations of {from, value}
 	Messages  Format = "messages"  // conversations of {role, content}
 	SGLang    Format = "sglang"    // SGLang agentic traces
+	SWEAgent  Format = "swe-agent" // SWE-agent .traj
 )
 
 // importer reads one format. What tells the format is looked at in the order of the table, rows before documents.
@@ -40,6 +41,7 @@ func importers() []importer {
 		{format: AAReplay, row: has("conversation_idx", "messages"), read: Limits.importAAReplay},
 		{format: MLCommons, row: has("conversation_id", "turn", "role"), read: Limits.ImportMLCommons},
 		{format: SGLang, row: isSGLang, document: objectThat(isSGLang), read: Limits.importSGLang},
+		{format: SWEAgent, row: isSWEAgent, document: objectThat(isSWEAgent), read: Limits.importSWEAgent},
 		{format: ShareGPT, row: isShareGPT, element: isShareGPT, document: objectThat(isShareGPT), read: Limits.importShareGPT},
 		{format: Messages, row: isMessages, element: isMessages, document: objectThat(isMessages), read: Limits.importMessages},
 	}
