@@ -25,6 +25,7 @@ const (
 	SWEAgent  Format = "swe-agent" // SWE-agent .traj
 	MiniSWE   Format = "mini-swe-agent"
 	OpenHands Format = "openhands" // OpenHands output.jsonl and event streams
+	ATIF      Format = "atif"      // Agent Trajectory Interchange Format (Harbor)
 )
 
 // importer reads one format. What tells the format is looked at in the order of the table, rows before documents.
@@ -45,6 +46,7 @@ func importers() []importer {
 		{format: SGLang, row: isSGLang, document: objectThat(isSGLang), read: Limits.importSGLang},
 		{format: SWEAgent, row: isSWEAgent, document: objectThat(isSWEAgent), read: Limits.importSWEAgent},
 		{format: OpenHands, row: isOpenHands, element: isOpenHandsEvent, document: objectThat(isOpenHands), read: Limits.importOpenHands},
+		{format: ATIF, row: isATIF, element: isATIF, document: objectThat(isATIF), read: Limits.importATIF},
 		{format: MiniSWE, row: isMiniSWE, element: has("role", "content"), document: objectThat(isMiniSWE), read: Limits.importMiniSWE},
 		{format: ShareGPT, row: isShareGPT, element: isShareGPT, document: objectThat(isShareGPT), read: Limits.importShareGPT},
 		{format: Messages, row: isMessages, element: isMessages, document: objectThat(isMessages), read: Limits.importMessages},
