@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -26,6 +27,7 @@ const (
 	MiniSWE   Format = "mini-swe-agent"
 	OpenHands Format = "openhands" // OpenHands output.jsonl and event streams
 	ATIF      Format = "atif"      // Agent Trajectory Interchange Format (Harbor)
+	Parquet   Format = "parquet"   // one session per row, as on Hugging Face
 )
 
 // importer reads one format. What tells the format is looked at in the order of the table, rows before documents.
@@ -35,6 +37,10 @@ type importer struct {
 	element  func(ms []member) bool  // tells it by the first element of the file, a JSON array; nil: the format is not an array
 	document func(value []byte) bool // tells it by the whole file, one compact JSON value; nil: the format is not
 	read     func(l Limits, in io.Reader, file string) (*Dataset, *Report, error)
+
+	// A format that is not read from its beginning to its end has these instead of all the above.
+	magic  string // the first bytes of its files
+	readAt func(l Limits, in io.ReaderAt, size int64, file string) (*Dataset, *Report, error)
 }
 
 // importers returns the table of formats.
@@ -50,6 +56,7 @@ func importers() []importer {
 		{format: MiniSWE, row: isMiniSWE, element: has("role", "content"), document: objectThat(isMiniSWE), read: Limits.importMiniSWE},
 		{format: ShareGPT, row: isShareGPT, element: isShareGPT, document: objectThat(isShareGPT), read: Limits.importShareGPT},
 		{format: Messages, row: isMessages, element: isMessages, document: objectThat(isMessages), read: Limits.importMessages},
+		{format: Parquet, magic: "PAR1", readAt: Limits.importParquet},
 	}
 }
 
@@ -171,6 +178,9 @@ func (l Limits) Import(files []string, format Format) (*Dataset, []*Report, erro
 
 // importFile reads one file.
 func (l Limits) importFile(file string, format Format) (*Dataset, *Report, error) {
+	if d, report, err := l.importAt(file, format); d != nil || err != nil {
+		return d, report, err
+	}
 	f, err := openFile(file)
 	if err != nil {
 		return nil, nil, err
@@ -189,6 +199,33 @@ func (l Limits) importFile(file string, format Format) (*Dataset, *Report, error
 		}
 	}
 	return nil, nil, fmt.Errorf("import %s: unknown format %q", file, format)
+}
+
+// importAt reads a file of a format that is read at random, told by its first bytes. It returns nothing if it is none.
+func (l Limits) importAt(file string, format Format) (*Dataset, *Report, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open trajectories: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, fmt.Errorf("open trajectories: %w", err)
+	}
+	var head [4]byte
+	n, _ := f.ReadAt(head[:], 0) // openFile says what is wrong with a file that cannot be read
+	for _, im := range importers() {
+		if im.readAt == nil || format != Auto && format != "" && format != im.format {
+			continue
+		}
+		if strings.HasPrefix(string(head[:n]), im.magic) {
+			return im.readAt(l, f, info.Size(), file)
+		}
+		if format == im.format {
+			return nil, nil, &SyntaxError{file, 0, fmt.Sprintf("not a %s file: it does not begin with %q", format, im.magic)}
+		}
+	}
+	return nil, nil, nil
 }
 
 func (l Limits) importNative(in io.Reader, file string) (*Dataset, *Report, error) {
