@@ -28,6 +28,7 @@ const (
 	OpenHands Format = "openhands" // OpenHands output.jsonl and event streams
 	ATIF      Format = "atif"      // Agent Trajectory Interchange Format (Harbor)
 	Parquet   Format = "parquet"   // one session per row, as on Hugging Face
+	OpenAI    Format = "openai"    // logs of chat completions requests
 )
 
 // importer reads one format. What tells the format is looked at in the order of the table, rows before documents.
@@ -55,6 +56,7 @@ func importers() []importer {
 		{format: ATIF, row: isATIF, element: isATIF, document: objectThat(isATIF), read: Limits.importATIF},
 		{format: MiniSWE, row: isMiniSWE, element: has("role", "content"), document: objectThat(isMiniSWE), read: Limits.importMiniSWE},
 		{format: ShareGPT, row: isShareGPT, element: isShareGPT, document: objectThat(isShareGPT), read: Limits.importShareGPT},
+		{format: OpenAI, row: isOpenAI, element: isOpenAI, read: Limits.importOpenAI},
 		{format: Messages, row: isMessages, element: isMessages, document: objectThat(isMessages), read: Limits.importMessages},
 		{format: Parquet, magic: "PAR1", readAt: Limits.importParquet},
 	}
