@@ -95,7 +95,10 @@ func (c *chat) ask(t Turn) error {
 		return nil
 	}
 	if n := len(c.b.t.Turns); n > 0 {
-		c.b.t.Turns[n-1].Calls = c.ran
+		last := &c.b.t.Turns[n-1]
+		if last.Calls = c.ran; len(c.ran) > 0 && last.ToolTime() == 0 {
+			c.report.note(noToolTime)
+		}
 	} else if len(c.ran) > 0 {
 		c.report.note("tools that ran before the first turn have nothing to delay; left out")
 	}
@@ -201,6 +204,9 @@ func (c *chat) keep(rest []member) {
 		c.rest = append(c.rest, object(merge(rest, []member{{key: "message_index", value: index}})))
 	}
 }
+
+// noToolTime is the note on a turn that tools ran after.
+const noToolTime = "the tool time after the turn is not recorded"
 
 var errNoTurn = errors.New("the conversation has no answer that could be asked for")
 

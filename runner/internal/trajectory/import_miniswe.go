@@ -104,6 +104,8 @@ func (s *miniSWE) message(ms []member) error {
 	default:
 		if d, ok := elapsed(s.answered, clock(find(extra, "timestamp"))); ok && find(extra, "returncode") != nil {
 			s.tools = d
+		} else if s.b.last == "assistant" && len(s.ran) == 0 {
+			s.report.note(noToolTime)
 		}
 	}
 	return s.say(ms)

@@ -77,8 +77,10 @@ func (o *openAI) row(ms []member) error {
 		if err = s.add(m); err != nil {
 			break
 		}
-		if n := len(s.t.Turns); n > 0 {
-			s.t.Turns[n-1].Calls = append(s.t.Turns[n-1].Calls, calledBy(m)...)
+		if calls := calledBy(m); len(calls) > 0 && len(s.t.Turns) > 0 {
+			o.g.report.note(noToolTime)
+			last := &s.t.Turns[len(s.t.Turns)-1]
+			last.Calls = append(last.Calls, calls...)
 		}
 	}
 	if err == nil {
@@ -89,7 +91,8 @@ func (o *openAI) row(ms []member) error {
 		if n := len(s.t.Turns); n > 0 {
 			s.t.Turns[n-1].Calls = nil
 			s.t.Messages = s.t.Messages[:s.t.Turns[n-1].End]
-			return fmt.Errorf("trajectory %q ends before this request: %w", s.t.ID, err)
+			o.g.report.bad(o.g.in.errorf("trajectory %q ends before this request: %v", s.t.ID, err))
+			return nil
 		}
 		return err
 	}

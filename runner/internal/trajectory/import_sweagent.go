@@ -50,6 +50,8 @@ type sweAgent struct {
 	steps [][]member // those that belong to no answer yet
 	other string     // the agent of sub
 	sub   *chat      // the conversation of another agent that is being read; nil: none
+
+	untimed bool // the action of the last answer has no time
 }
 
 func (g *gather) sweAgent(id string, ms []member) error {
@@ -106,6 +108,10 @@ func (s *sweAgent) entry(ms []member) error {
 	}
 	if role, _ := text(find(ms, "role")); role != "assistant" || isDemo(ms) {
 		return sweMessage(s.chat, ms, Turn{})
+	}
+	if s.untimed {
+		s.report.note(noToolTime)
+		s.untimed = false
 	}
 	step := s.step(ms)
 	if err := sweMessage(s.chat, ms, Turn{Extra: sweExtra(step)}); err != nil {
@@ -176,7 +182,7 @@ func sweExtra(step []member) []byte {
 func (s *sweAgent) time(step []member) error {
 	value := find(step, "execution_time")
 	if value == nil {
-		s.report.note("the tool time after the turn is not recorded")
+		s.untimed = len(s.ran) == 0 // the time of a call by name is looked at when the next turn begins
 		return nil
 	}
 	d, err := seconds(value, 1)
