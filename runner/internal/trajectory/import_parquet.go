@@ -1,6 +1,7 @@
 package trajectory
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -20,11 +21,17 @@ func (l Limits) importParquet(in io.ReaderAt, size int64, file string) (d *Datas
 			d, report, err = nil, g.report, &SyntaxError{file, 0, fmt.Sprintf("not a valid parquet file: %v", r)}
 		}
 	}()
+	if err := checkFooter(in, size); err != nil {
+		return nil, nil, &SyntaxError{file, 0, fmt.Sprintf("not a valid parquet file: %v", err)}
+	}
 	f, err := parquet.OpenFile(in, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, nil, &SyntaxError{file, 0, fmt.Sprintf("not a valid parquet file: %v", err)}
 	}
 	table := newShape("", f.Root())
+	if err := table.check(); err != nil {
+		return nil, nil, &SyntaxError{file, 0, fmt.Sprintf("not a valid parquet file: %v", err)}
+	}
 	if !hasMessages(table) {
 		return nil, nil, &SyntaxError{file, 0, fmt.Sprintf("no column with messages (%v) in %v", messageFields, columnNames(table))}
 	}
@@ -35,6 +42,21 @@ func (l Limits) importParquet(in io.ReaderAt, size int64, file string) (d *Datas
 	}
 	g.d.seal()
 	return g.d, g.report, nil
+}
+
+// checkFooter checks the length of the footer, which the decoder would allocate whatever it is: up to 4 GiB.
+func checkFooter(in io.ReaderAt, size int64) error {
+	var tail [8]byte // the length, then the magic bytes
+	if size < 12 {
+		return io.ErrUnexpectedEOF
+	}
+	if _, err := in.ReadAt(tail[:], size-8); err != nil {
+		return err
+	}
+	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > size-12 {
+		return fmt.Errorf("it has a footer of %d bytes and %d bytes in all", n, size)
+	}
+	return nil
 }
 
 func hasMessages(table *shape) bool {

@@ -221,6 +221,7 @@ func TestImportParquetBad(t *testing.T) {
 	}{
 		"no column": {writeParquet(t, []other{{1}}), Auto, "no column with messages"},
 		"cut":       {good[:len(good)-9], Auto, "not a valid parquet file"},
+		"footer":    {append(bytes.Clone(good[:len(good)-8]), "\xff\xff\xff\xffPAR1"...), Auto, "it has a footer of 4294967295 bytes"},
 		"magic":     {[]byte("PAR1"), Auto, "not a valid parquet file"},
 		"not one":   {[]byte(`{"messages":[]}`), Parquet, `not a parquet file: it does not begin with "PAR1"`},
 		"as other":  {good, ATIF, "no trajectory could be imported"},

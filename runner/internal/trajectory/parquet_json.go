@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -30,6 +31,20 @@ func newShape(name string, n parquet.Node) *shape {
 		s.leaves += field.leaves
 	}
 	return s
+}
+
+// check returns an error for names that JSON cannot have.
+func (s *shape) check() error {
+	for i, f := range s.fields {
+		twice := slices.ContainsFunc(s.fields[:i], func(o *shape) bool { return o.name == f.name })
+		if !utf8.ValidString(f.name) || twice {
+			return fmt.Errorf("the column %q is there twice or its name is not UTF-8", f.name)
+		}
+		if err := f.check(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var (
