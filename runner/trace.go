@@ -76,9 +76,14 @@ func traceImportCommand() *cobra.Command {
 		Short: "Turn recordings of other tools into a trajectory file",
 		Long: `Turn recordings of other tools into one trajectory file.
 
-A trajectory that has a bad row is left out, and the row is reported with its file, line and reason; the rest is imported.
-What is not exactly as recorded is reported too. The exit code is 1 if nothing could be imported.`,
+The format is told by what a file holds; docs/formats-trajectory.md describes each. Sessions of SWE-agent, mini-swe-agent and
+OpenHands, ATIF documents, conversations of chat messages, parquet data sets and logs of requests are read as they are.
+
+A trajectory that has a bad row is left out, and the row is reported with its file, line or item, and reason; the rest is
+imported. What is not exactly as recorded is reported too. The exit code is 1 if nothing could be imported.`,
 		Example: `  runner trace import agentic_coding.jsonl -o coding.jsonl.zst --license Apache-2.0
+  runner trace import runs/*.traj -o swe.jsonl.zst
+  runner trace import train-00000-of-00012.parquet -o sessions.jsonl.zst --license CC-BY-4.0
   runner trace import traces/*.jsonl --format aa-replay -o aa.jsonl`,
 		Args: usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, files []string) error {

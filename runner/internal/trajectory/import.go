@@ -19,14 +19,28 @@ const (
 	Native    Format = "native"
 	AAReplay  Format = "aa-replay" // Artificial Analysis replay JSONL, version 1
 	MLCommons Format = "mlcommons" // MLCommons endpoints agentic inference JSONL
+	ShareGPT  Format = "sharegpt"  // conversations of {from, value}
+	Messages  Format = "messages"  // conversations of {role, content}
+	SGLang    Format = "sglang"    // SGLang agentic traces
+	SWEAgent  Format = "swe-agent" // SWE-agent .traj
+	MiniSWE   Format = "mini-swe-agent"
+	OpenHands Format = "openhands" // OpenHands output.jsonl and event streams
+	ATIF      Format = "atif"      // Agent Trajectory Interchange Format (Harbor)
+	Parquet   Format = "parquet"   // one session per row, as on Hugging Face
+	OpenAI    Format = "openai"    // logs of chat completions requests
 )
 
 // importer reads one format. What tells the format is looked at in the order of the table, rows before documents.
 type importer struct {
 	format   Format
 	row      func(ms []member) bool  // tells it by the first line, a JSON object; nil: the format is not one object per line
+	element  func(ms []member) bool  // tells it by the first element of the file, a JSON array; nil: the format is not an array
 	document func(value []byte) bool // tells it by the whole file, one compact JSON value; nil: the format is not
 	read     func(l Limits, in io.Reader, file string) (*Dataset, *Report, error)
+
+	// A format that is not read from its beginning to its end has these instead of all the above.
+	magic  string // the first bytes of its files
+	readAt func(l Limits, in io.ReaderAt, size int64, file string) (*Dataset, *Report, error)
 }
 
 // importers returns the table of formats.
@@ -35,6 +49,15 @@ func importers() []importer {
 		{format: Native, row: has("agentwatt_trajectories"), read: Limits.importNative},
 		{format: AAReplay, row: has("conversation_idx", "messages"), read: Limits.importAAReplay},
 		{format: MLCommons, row: has("conversation_id", "turn", "role"), read: Limits.ImportMLCommons},
+		{format: SGLang, row: isSGLang, document: objectThat(isSGLang), read: Limits.importSGLang},
+		{format: SWEAgent, row: isSWEAgent, document: objectThat(isSWEAgent), read: Limits.importSWEAgent},
+		{format: OpenHands, row: isOpenHands, element: isOpenHandsEvent, document: objectThat(isOpenHands), read: Limits.importOpenHands},
+		{format: ATIF, row: isATIF, element: isATIF, document: objectThat(isATIF), read: Limits.importATIF},
+		{format: MiniSWE, row: isMiniSWE, element: has("role", "content"), document: objectThat(isMiniSWE), read: Limits.importMiniSWE},
+		{format: ShareGPT, row: isShareGPT, element: isShareGPT, document: objectThat(isShareGPT), read: Limits.importShareGPT},
+		{format: OpenAI, row: isOpenAI, element: isOpenAI, read: Limits.importOpenAI},
+		{format: Messages, row: isMessages, element: isMessages, document: objectThat(isMessages), read: Limits.importMessages},
+		{format: Parquet, magic: "PAR1", readAt: Limits.importParquet},
 	}
 }
 
@@ -50,6 +73,14 @@ func has(keys ...string) func([]member) bool {
 	}
 }
 
+// objectThat tells a document, a JSON object, by its members.
+func objectThat(tells func([]member) bool) func([]byte) bool {
+	return func(value []byte) bool {
+		ms, err := members(value)
+		return err == nil && tells(ms)
+	}
+}
+
 // Formats lists the formats by the name that the command line takes.
 func Formats() []string {
 	names := []string{string(Auto)}
@@ -62,14 +93,16 @@ func Formats() []string {
 // detect tells the format of a file by its beginning, or by all of it, and returns a reader of the whole.
 func (l Limits) detect(in io.Reader, file string) (importer, io.Reader, error) {
 	var head bytes.Buffer
-	ms, err := newRows(io.TeeReader(in, &head), file, l).next()
+	it := newItems(io.TeeReader(in, &head), file, l)
+	ms, err := it.next()
 	var syntax *SyntaxError
 	if err != nil && !errors.Is(err, io.EOF) && !errors.As(err, &syntax) {
 		return importer{}, nil, err
 	}
 	all := io.MultiReader(&head, in)
 	for _, im := range importers() {
-		if im.row != nil && err == nil && im.row(ms) {
+		tells := map[layout]func([]member) bool{inLines: im.row, inArray: im.element}[it.layout]
+		if tells != nil && err == nil && tells(ms) {
 			return im, all, nil
 		}
 	}
@@ -146,6 +179,9 @@ func (l Limits) Import(files []string, format Format) (*Dataset, []*Report, erro
 
 // importFile reads one file.
 func (l Limits) importFile(file string, format Format) (*Dataset, *Report, error) {
+	if d, report, err := l.importAt(file, format); d != nil || err != nil {
+		return d, report, err
+	}
 	f, err := openFile(file)
 	if err != nil {
 		return nil, nil, err
