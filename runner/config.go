@@ -34,6 +34,7 @@ type config struct {
 	Tiers         string            `yaml:"tiers"`
 	Profile       string            `yaml:"profile"`
 	MaxAgents     int               `yaml:"max_agents"`
+	Calibrate     bool              `yaml:"calibrate"`
 	Timeouts      timeoutConfig     `yaml:"timeouts"`
 	Power         powerConfig       `yaml:"power"`
 	System        systemConfig      `yaml:"system"`
@@ -103,7 +104,7 @@ func defaults() config {
 		Salt:     "before",
 		Seed:     42,
 		Tiers:    "deepseek-v4-pro",
-		Profile:  "aa-agentperf-2026-06",
+		Profile:  "aa-agentperf-2026-06", Calibrate: true,
 		Timeouts: timeoutConfig{Connect: 10 * time.Second, FirstByte: 300 * time.Second, Idle: 120 * time.Second, Total: 900 * time.Second},
 		Power:    powerConfig{Bus: "auto", Idle: 30 * time.Second},
 	}

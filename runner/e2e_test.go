@@ -109,7 +109,7 @@ func (r *rig) search(out string) (*exec.Cmd, *lockedBuffer) {
 	r.t.Helper()
 	cmd := exec.Command("runner", "search", "--endpoint", r.endpoint, "--model", "simulated/demo", "--dataset", r.path("d.jsonl"),
 		"--tiers", r.path("tiers.yaml"), "--profile", r.path("profile.yaml"), "--output-mode", "exact", "--tool-time", "none",
-		"--bus", r.bus, "--idle", "1s", "-o", out)
+		"--bus", r.bus, "--idle", "1s", "--calibrate=false", "-o", out)
 	var b lockedBuffer
 	cmd.Stdout, cmd.Stderr = &b, &b
 	if err := cmd.Start(); err != nil {

@@ -78,6 +78,7 @@ and keeps what was measured. A search with a published profile takes hours; --qu
 	f.StringVar(&flags.Salt, "salt", flags.Salt, "salt before or after the system prompt")
 	f.Uint64Var(&flags.Seed, "seed", flags.Seed, "seed of assignment, start turns and tool times")
 	f.IntVar(&flags.MaxAgents, "max-agents", 0, "stop the search there (default: the profile's limit)")
+	f.BoolVar(&flags.Calibrate, "calibrate", flags.Calibrate, "measure the load generator itself first")
 	f.StringVar(&flags.Power.Bus, "bus", flags.Power.Bus, "meterd's NATS URL, auto, or none")
 	f.StringVar(&flags.Power.NKeyFile, "nkey", "", "file of the runner's key, where the bus wants one; meterd key --file makes it")
 	f.StringVar(&flags.Power.CAFile, "bus-ca", "", "file with the authority that signed the certificate of the bus")
@@ -106,6 +107,7 @@ func mergeConfig(cmd *cobra.Command, file string, flags config) (config, error) 
 		"output-mode": func() { c.Output.Mode = flags.Output.Mode }, "output-cap": func() { c.Output.Cap = flags.Output.Cap },
 		"tool-time": func() { c.ToolTime.Mode = flags.ToolTime.Mode }, "tool-scale": func() { c.ToolTime.Scale = flags.ToolTime.Scale },
 		"salt": func() { c.Salt = flags.Salt }, "seed": func() { c.Seed = flags.Seed },
+		"calibrate":  func() { c.Calibrate = flags.Calibrate },
 		"max-agents": func() { c.MaxAgents = flags.MaxAgents }, "bus": func() { c.Power.Bus = flags.Power.Bus },
 		"nkey":         func() { c.Power.NKeyFile = flags.Power.NKeyFile },
 		"bus-ca":       func() { c.Power.CAFile = flags.Power.CAFile },
@@ -187,7 +189,7 @@ func (r *session) search(ctx context.Context, out string, stderr io.Writer) (err
 		return fault.Hint(fault.Misuse(err), "choose another directory with -o")
 	}
 	r.dir = dir
-	if err := errors.Join(r.saveConfig(), r.saveAssignment(), r.saveLayout()); err != nil {
+	if err := errors.Join(r.saveConfig(), r.saveAssignment(), r.saveLayout(), r.calibrate(ctx, stderr)); err != nil {
 		return err
 	}
 	engine, err := r.load.client.Engine(0)

@@ -120,6 +120,6 @@ func BenchmarkEvaluate(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		Evaluate(f, records, tiers, testProfile)
+		Evaluate(f, records, Experiment{Tiers: tiers, Profile: testProfile})
 	}
 }

@@ -41,7 +41,7 @@ func Compute(e Evidence) (Result, error) {
 		if err != nil {
 			return Result{}, fmt.Errorf("compute phase %d: %w", f.Index, err)
 		}
-		p := Evaluate(f, records, x.Tiers, x.Profile)
+		p := Evaluate(f, records, x)
 		if w := f.Window(); w.Length() > 0 && len(e.Batches) > 0 {
 			p.Power = recording.Join(w, x.Power)
 		}

@@ -14,7 +14,7 @@ func (e *evaluation) describe(p *Phase) {
 	p.Metrics = map[string]Summary{}
 	for _, m := range append(Metrics(), Lag) {
 		values, _ := e.values(m, 0)
-		p.Metrics[string(m)] = summarise(values)
+		p.Metrics[string(m)] = Summarise(values)
 	}
 	p.Agentwise = e.byAgent()
 	p.spread()
@@ -46,11 +46,11 @@ func (p *Phase) spread() {
 			p.LatestAgent, latest = a.Agent, a.TTFTP95
 		}
 	}
-	p.SpeedSpread, p.TTFTSpread = summarise(speeds), summarise(waits)
+	p.SpeedSpread, p.TTFTSpread = Summarise(speeds), Summarise(waits)
 }
 
-// summarise gives the distribution of the values.
-func summarise(values []float64) Summary {
+// Summarise gives the distribution of the values.
+func Summarise(values []float64) Summary {
 	if len(values) == 0 {
 		return Summary{}
 	}
@@ -166,7 +166,7 @@ func (e *evaluation) reading() (r Reading) {
 			r.LateFirsts++
 		}
 	}
-	r.Latest = summarise(latest)
+	r.Latest = Summarise(latest)
 	if r.Chunks > 0 {
 		r.Merged = float64(merged) / float64(r.Chunks)
 	}

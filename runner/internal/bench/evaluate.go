@@ -19,10 +19,10 @@ const (
 	mostUnmeasured = 0.05                 // share of one-chunk answers, and of requests without a value for an objective
 )
 
-// Evaluate judges a phase for every tier and describes it: everything of a Phase but its power. records are those that
-// began during the phase, in any order. The result is a pure function of its arguments; the bootstrap is seeded by the
+// Evaluate judges a phase of an experiment for every tier and describes it: everything of a Phase but its power. records are
+// those that began during the phase, in any order. The result is a pure function of its arguments; the bootstrap is seeded by the
 // phase's index.
-func Evaluate(f PhaseFacts, records []Record, tiers []Tier, p Profile) Phase {
+func Evaluate(f PhaseFacts, records []Record, x Experiment) Phase {
 	e := newEvaluation(f, records)
 	phase := Phase{PhaseFacts: f, Requests: len(e.members), Failures: e.failures()}
 	for _, r := range e.members {
@@ -40,9 +40,9 @@ func Evaluate(f PhaseFacts, records []Record, tiers []Tier, p Profile) Phase {
 		}
 	}
 	e.describe(&phase)
-	invalid := e.invalid(phase, p)
-	for _, t := range tiers {
-		phase.Verdicts = append(phase.Verdicts, e.judge(t, p, invalid))
+	invalid := e.invalid(phase, x)
+	for _, t := range x.Tiers {
+		phase.Verdicts = append(phase.Verdicts, e.judge(t, x.Profile, invalid))
 	}
 	phase.Warnings = e.warnings(phase)
 	return phase
@@ -113,7 +113,7 @@ func (e *evaluation) singleChunk(r *Record) bool {
 func (e *evaluation) completed(r *Record) bool { return r.Completed() && r.Done <= e.window.End }
 
 // invalid lists the reasons that make the phase invalid for every tier.
-func (e *evaluation) invalid(phase Phase, p Profile) (reasons []string) {
+func (e *evaluation) invalid(phase Phase, x Experiment) (reasons []string) {
 	add := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
 	if e.facts.Reason == EndInterrupted {
 		add("the phase was interrupted")
@@ -128,6 +128,9 @@ func (e *evaluation) invalid(phase Phase, p Profile) (reasons []string) {
 	if answers := e.answers(); float64(phase.SingleChunk) > mostUnmeasured*float64(answers) {
 		add("%d of %d answers came in one chunk and have no output speed (limit %.0f %%)", phase.SingleChunk, answers, 100*mostUnmeasured)
 	}
+	if rate := phase.Reading.PerSecond; x.Calibration.unproven(rate) {
+		add("the client read %.0f chunks/s and was seen to keep up with %.0f before the run (needed: %.1f times the phase's)", rate, x.Calibration.Proven, headroom)
+	}
 	if n := phase.Reading.LateFirsts; float64(n) > mostLateFirsts*float64(len(e.members)) {
 		add("the client was late: it read %d of %d first outputs together with later ones, more than %v after they came (limit %.0f %%)", n, len(e.members), lateRead, 100*mostLateFirsts)
 	}
@@ -138,7 +141,7 @@ func (e *evaluation) invalid(phase Phase, p Profile) (reasons []string) {
 				completed.Add(*r)
 			}
 		}
-		if !StopRule(p, e.window.Begin, e.window.End, completed.Completed(e.facts.Agents)) {
+		if !StopRule(x.Profile, e.window.Begin, e.window.End, completed.Completed(e.facts.Agents)) {
 			add("the records do not bear out the stop rule: %d trajectories completed in %v", phase.Trajectories, e.window.Length())
 		}
 	}

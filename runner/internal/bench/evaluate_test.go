@@ -57,11 +57,22 @@ func load(plays int, ttft, speed float64) (list []Record) {
 
 func judged(t *testing.T, f PhaseFacts, records []Record) (Phase, Verdict) {
 	t.Helper()
-	p := Evaluate(f, records, []Tier{testTier}, testProfile)
+	p := Evaluate(f, records, Experiment{Tiers: []Tier{testTier}, Profile: testProfile})
 	if len(p.Verdicts) != 1 {
 		t.Fatalf("%d verdicts", len(p.Verdicts))
 	}
 	return p, p.Verdicts[0]
+}
+
+// TestUnprovenRateIsInvalid: no phase may ask more of the client than two thirds of what it was seen to do.
+func TestUnprovenRateIsInvalid(t *testing.T) {
+	records := load(8, 1, 80) // 160 answers of 61 chunks in 100 s: 97.6 chunks/s
+	for proven, want := range map[float64]Outcome{147: Pass, 146: Invalid, 0: Invalid} {
+		x := Experiment{Tiers: []Tier{testTier}, Profile: testProfile, Calibration: &Calibration{Proven: proven}}
+		if v := Evaluate(testFacts(), records, x).Verdicts[0]; v.Outcome != want {
+			t.Errorf("proven for %g chunks/s: got %s %q, want %s", proven, v.Outcome, v.Reasons, want)
+		}
+	}
 }
 
 func TestEvaluateOutcomes(t *testing.T) {
@@ -155,7 +166,7 @@ func TestEvaluateInFlight(t *testing.T) {
 	for i := range 20 { // they have waited 20 s when the phase ends
 		records = append(records, Record{Agent: i % 4, Play: 9, Turns: 5, Sched: at(100), Reply: Reply{WriteBegin: at(100), Failure: InFlight, Output: Unknown, Prompt: Unknown, Cached: Unknown}})
 	}
-	p := Evaluate(f, records, []Tier{testTier, loose}, testProfile)
+	p := Evaluate(f, records, Experiment{Tiers: []Tier{testTier, loose}, Profile: testProfile})
 	if got := p.Verdicts[0]; got.Outcome != Fail || got.Observed[1].N != 180 || !math.IsInf(got.Observed[1].Value, 1) || got.Observed[0].N != 180 {
 		t.Errorf("limit 5 s: %+v", got)
 	}
@@ -169,7 +180,7 @@ func TestEvaluateInFlight(t *testing.T) {
 	for i := range records[160:] {
 		records[160+i].FirstByte = at(101)
 	}
-	p = Evaluate(f, records, []Tier{testTier}, testProfile)
+	p = Evaluate(f, records, Experiment{Tiers: []Tier{testTier}, Profile: testProfile})
 	if got := p.Verdicts[0]; got.Outcome != Unjudged || got.Observed[1].N != 160 || got.Observed[1].Value != 1 {
 		t.Errorf("in flight and answering: %+v", got)
 	}
@@ -178,13 +189,13 @@ func TestEvaluateInFlight(t *testing.T) {
 	for i := range 20 {
 		records[i].Failure, records[i].Output = InFlight, Unknown
 	}
-	p = Evaluate(f, records, []Tier{testTier}, testProfile)
+	p = Evaluate(f, records, Experiment{Tiers: []Tier{testTier}, Profile: testProfile})
 	if got := p.Verdicts[0].Observed; got[0].N != 140 || got[1].N != 160 || got[1].Value != 1 {
 		t.Errorf("in flight with a first token: %+v", got)
 	}
 	// A drained phase has none of them: too many left out make it invalid.
 	f.Reason = EndStopRule
-	if got := Evaluate(f, records, []Tier{testTier}, testProfile).Verdicts[0]; got.Outcome != Invalid {
+	if got := Evaluate(f, records, Experiment{Tiers: []Tier{testTier}, Profile: testProfile}).Verdicts[0]; got.Outcome != Invalid {
 		t.Errorf("not drained: %+v", got)
 	}
 }
@@ -195,14 +206,14 @@ func TestEvaluateIgnoresTheOrderOfRecords(t *testing.T) {
 	for i := range records {
 		records[i].FirstOutput = records[i].FirstOutput.Add(time.Duration(rng.IntN(1e9)))
 	}
-	want, err := json.Marshal(Evaluate(testFacts(), records, []Tier{testTier}, testProfile))
+	want, err := json.Marshal(Evaluate(testFacts(), records, Experiment{Tiers: []Tier{testTier}, Profile: testProfile}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 5 {
 		rng.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
 		before := slices.Clone(records)
-		got, err := json.Marshal(Evaluate(testFacts(), records, []Tier{testTier}, testProfile))
+		got, err := json.Marshal(Evaluate(testFacts(), records, Experiment{Tiers: []Tier{testTier}, Profile: testProfile}))
 		if err != nil {
 			t.Fatal(err)
 		}

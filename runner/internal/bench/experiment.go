@@ -33,6 +33,8 @@ type Experiment struct {
 	Simulated   bool        `json:"simulated_endpoint"`
 	System      System      `json:"system"` //
 	Power       PowerPlan   `json:"power"`  //
+
+	Calibration *Calibration `json:"calibration,omitempty"` // of the load generator, before the run; nil: it was not done
 }
 
 // System describes what was tested and who says so. Free text is disclosed as given.

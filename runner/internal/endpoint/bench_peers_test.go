@@ -124,11 +124,10 @@ func litter() {
 
 func peerEngine(url string, streams, tokens int) {
 	var o offs
-	c, err := New(Options{URL: url, Model: "scripted-model", Cap: tokens, Clock: clock.New()})
+	c, err := New(Options{URL: url, Model: "scripted-model", Cap: tokens, Clock: clock.New(), Seen: o.note})
 	if err != nil {
 		panic(err)
 	}
-	c.seen = func(at clock.Stamp, text []byte) { o.note(at, text) }
 	e, err := c.Engine(1)
 	if err != nil {
 		panic(err)

@@ -71,6 +71,9 @@ type Options struct {
 
 	// Dial replaces the dialler, for tests; nil: TCP. Connections that are no *net.TCPConn get user stamps.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Seen is told of the text of nearly every output event and its stamp while a stream is open: of those that differ from one
+	// before in their text only. It is for measuring the client itself, and is called from its loops. nil: nobody.
+	Seen func(at clock.Stamp, text []byte)
 	// Clock is the process's; it moves the kernel's stamps onto itself.
 	Clock *clock.Clock
 }
@@ -83,9 +86,8 @@ type Client struct {
 	common string   // header lines of every request, authorization included
 	head   []byte   // body fields of every request: `"model":...,"stream":true,...`
 
-	captures sync.Pool                         // of *capture
-	buffers  sync.Pool                         // of *[readSize]byte
-	seen     func(at clock.Stamp, text []byte) // see capture
+	captures sync.Pool // of *capture
+	buffers  sync.Pool // of *[readSize]byte
 }
 
 // New checks the options and returns a client; it does not connect. Its errors are the user's mistakes.
@@ -119,7 +121,7 @@ func New(o Options) (*Client, error) {
 func (c *Client) capture() *capture {
 	got := c.captures.Get().(*capture)
 	got.reset()
-	got.seen = c.seen
+	got.seen = c.opt.Seen
 	return got
 }
 

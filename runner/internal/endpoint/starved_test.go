@@ -82,7 +82,7 @@ func TestStarvedClientIsCaught(t *testing.T) {
 		begin := records[0].WriteBegin
 		facts := bench.PhaseFacts{Index: 1, Agents: 40, Begin: begin, Full: begin, WindowBegin: begin, WindowEnd: begin.Add(starvedFor), End: begin.Add(2 * starvedFor), Reason: bench.EndStopRule}
 		tier := bench.Tier{Name: "t", Objectives: []bench.Objective{{Metric: bench.TTFT, Quantile: 0.95, Limit: 0.5}}}
-		p := bench.Evaluate(facts, records, []bench.Tier{tier}, bench.Profile{MinWindow: time.Second, MinTrajectories: 1})
+		p := bench.Evaluate(facts, records, bench.Experiment{Tiers: []bench.Tier{tier}, Profile: bench.Profile{MinWindow: time.Second, MinTrajectories: 1}})
 		v := p.Verdicts[0]
 		t.Logf("starved %v: %d requests, %s %q; %+v", hungry, p.Requests, v.Outcome, v.Reasons, p.Reading)
 		if hungry && v.Outcome != bench.Invalid {

@@ -88,6 +88,7 @@ func methodFacts(r bench.Result) []fact {
 		fact{"window ends", fmt.Sprintf("at least %s, %s completed, %d per agent", span(p.MinWindow), trajectories(p.MinTrajectories), p.MinPerAgent)},
 		fact{"undecided windows", fmt.Sprintf("extended up to %s times their length", decimal(p.Extend))},
 		fact{"phase timeout", span(p.Timeout)},
+		fact{"client", client(r.Run.Calibration)},
 		fact{"search", fmt.Sprintf("up to %s, resolution %s or %s, %s of the edge", plural(p.MaxAgents, "agent"), plural(p.Step, "agent"),
 			percent(p.Relative), plural(p.Retests, "re-test"))})
 }

@@ -44,6 +44,7 @@ func heading(b *bytes.Buffer, r bench.Result) {
 		method += ", INCOMPLETE"
 	}
 	wrap(b, "method   ", method)
+	wrap(b, "client   ", client(x.Calibration))
 	wrap(b, "load     ", fmt.Sprintf("%s, output %s, tool time %s, salt %s the system prompt, seed %d", x.Dataset, x.Output, x.ToolTime, x.Salt, x.Seed))
 }
 

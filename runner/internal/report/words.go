@@ -225,3 +225,20 @@ func powerNotices(where string, scopes []bench.ScopePower, all bool) (list []not
 	}
 	return list
 }
+
+// client says what the load generator was seen to do before the run.
+func client(c *bench.Calibration) string {
+	if c == nil {
+		return "not calibrated: its part in the times is not known"
+	}
+	for i := len(c.Steps) - 1; i >= 0; i-- {
+		if s := c.Steps[i]; s.Clean {
+			return fmt.Sprintf("keeps up with %s chunks/s: stamps off by %s (P99), an immediate answer's TTFT %s (P99 %s)",
+				count(int(s.PerSecond)), milliseconds(s.Stamp.P99), milliseconds(s.TTFT.P50), milliseconds(s.TTFT.P99))
+		}
+	}
+	return "does not keep up with anything"
+}
+
+// milliseconds writes a short time, given in seconds.
+func milliseconds(s float64) string { return quantity(1000*s, "ms") }

@@ -20,6 +20,9 @@ func processors(path string) (list []ticks) {
 		return nil
 	}
 	for line := range bytes.Lines(text) {
+		if !bytes.HasPrefix(line, []byte("cpu")) || bytes.HasPrefix(line, []byte("cpu ")) { // the sum of all is not one
+			continue
+		}
 		var n int
 		var user, nice, system, idle, iowait, irq, softirq, steal float64
 		// Guest time is part of user time.
@@ -44,7 +47,7 @@ func load(from, to []ticks) *bench.HostLoad {
 		}
 		all += passed
 		stolen += to[i].stolen - from[i].stolen
-		h.Busiest = max(h.Busiest, 1-(to[i].idle-from[i].idle)/passed)
+		h.Busiest = max(h.Busiest, (passed-(to[i].idle-from[i].idle))/passed)
 	}
 	if all == 0 {
 		return nil

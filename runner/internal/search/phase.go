@@ -142,7 +142,7 @@ func (p *phase) count(now clock.Stamp) {
 func (p *phase) soFar(now clock.Stamp) []bench.Verdict {
 	facts := p.facts
 	facts.WindowEnd, facts.End, facts.Reason = now, now, bench.EndStopRule
-	return bench.Evaluate(facts, p.log.snapshot(), p.Experiment.Tiers, p.Experiment.Profile).Verdicts
+	return bench.Evaluate(facts, p.log.snapshot(), p.Experiment).Verdicts
 }
 
 // close drains what began in the window, writes the phase down and evaluates it. The window is in run.json before the
@@ -161,7 +161,7 @@ func (p *phase) close(ctx context.Context) (bench.Phase, error) {
 	if err := p.note(); err != nil {
 		return bench.Phase{}, err
 	}
-	out := bench.Evaluate(p.facts, records, p.Experiment.Tiers, p.Experiment.Profile)
+	out := bench.Evaluate(p.facts, records, p.Experiment)
 	if w := p.facts.Window(); p.Power != nil && w.Length() > 0 && ctx.Err() == nil {
 		p.watch("power", 0)
 		p.Power.Await(ctx, w.End.Add(edgeMargin), powerWait)
