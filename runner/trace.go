@@ -61,7 +61,7 @@ func (o *traceOutput) write(c *cobra.Command, d *trajectory.Dataset) error {
 	}
 	turns := 0
 	for _, t := range d.Trajectories {
-		turns += len(t.Turns)
+		turns += t.TreeTurns()
 	}
 	fmt.Fprintf(c.OutOrStdout(), "%s: %d trajectories, %d turns, sha256 %x\n", o.path, len(d.Trajectories), turns, d.Digest)
 	return nil

@@ -30,12 +30,16 @@ func printSummary(w io.Writer, file string, s trajectory.Summary) error {
 	line("origins", "%s", counted(s.Origins))
 	line("sha256", "%s", s.Digest)
 	line("trajectories", "%d", s.Trajectories)
+	if s.Subagents > 0 {
+		line("sub-agents", "%d; at most %d conversations of a trajectory at once", s.Subagents, s.AtOnce)
+	}
 	line("turns", "%d", s.Turns)
 	line("prefix stable", "%s", stable)
 	line("salt", "before the system prompt at byte %s; after it at byte %s", span(s.SaltBefore), span(s.SaltAfter))
 	line("languages", "%s", counted(s.Languages))
 	line("longest", "%s", s.Longest)
 	line("tools called", "%s", counted(s.Calls))
+	line("tool time", "%.3f s in all", s.ToolTotal)
 	if s.PromptTokens.N+s.OutputTokens.N > 0 {
 		line("token counts", "%s", tokens)
 	}

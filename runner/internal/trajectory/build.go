@@ -20,11 +20,7 @@ type builder struct {
 }
 
 func newBuilder(id, origin string, limits Limits) *builder {
-	limit := limits.Trajectory
-	if limit <= 0 {
-		limit = defaultTrajectory
-	}
-	return &builder{t: Trajectory{ID: id, Origin: origin, SaltBefore: -1, SaltAfter: -1}, limit: limit}
+	return &builder{t: Trajectory{ID: id, Origin: origin, SaltBefore: -1, SaltAfter: -1}, limit: limits.trajectory()}
 }
 
 // add appends one message: a compact JSON object. It copies raw.

@@ -121,6 +121,5 @@ func (g *gather) add(t *Trajectory) {
 		g.report.note("an id that occurs again in the file got a number")
 	}
 	g.d.Trajectories = append(g.d.Trajectories, t)
-	g.report.Trajectories++
-	g.report.Turns += len(t.Turns)
+	g.report.imported(t)
 }

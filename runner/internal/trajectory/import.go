@@ -127,10 +127,7 @@ func (l Limits) detect(in io.Reader, file string) (importer, io.Reader, error) {
 
 // readAll reads a file that is one document, within the limit of a trajectory.
 func (l Limits) readAll(in io.Reader, file string) ([]byte, error) {
-	limit := int64(l.Trajectory)
-	if limit <= 0 {
-		limit = defaultTrajectory
-	}
+	limit := int64(l.trajectory())
 	data, err := io.ReadAll(io.LimitReader(in, limit+1))
 	switch {
 	case err != nil:
@@ -163,7 +160,8 @@ func (l Limits) Import(files []string, format Format) (*Dataset, []*Report, erro
 				report.bad(&SyntaxError{file, 0, fmt.Sprintf("trajectory %q is in %s already", t.ID, other)})
 				report.LeftOut++
 				report.Trajectories--
-				report.Turns -= len(t.Turns)
+				report.Turns -= t.TreeTurns()
+				report.Subagents -= t.TreeSubagents()
 				continue
 			}
 			from[t.ID] = file
@@ -289,8 +287,7 @@ func (im *imports[S]) run(take func(*session[S], []member) error, finish func(*s
 			continue
 		}
 		d.Trajectories = append(d.Trajectories, t)
-		im.report.Trajectories++
-		im.report.Turns += len(t.Turns)
+		im.report.imported(t)
 	}
 	d.seal()
 	return d, nil

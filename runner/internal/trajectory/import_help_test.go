@@ -27,35 +27,19 @@ func importText(t *testing.T, name, in string) (*Dataset, *Report) {
 // sub-agents have their place in it, and no id occurs twice.
 func checkTrees(t *testing.T, d *Dataset) {
 	t.Helper()
-	flat := &Dataset{}
 	seen := map[string]bool{}
-	var walk func(tr *Trajectory)
-	walk = func(tr *Trajectory) {
+	for _, tr := range d.Trajectories {
 		if seen[tr.ID] {
 			t.Fatalf("the id %q occurs twice", tr.ID)
 		}
 		seen[tr.ID] = true
-		alone := *tr
-		alone.Subagents = nil
-		flat.Trajectories = append(flat.Trajectories, &alone)
-		fork := -1
-		for _, s := range tr.Subagents {
-			if s.Fork < fork || s.Fork >= len(tr.Turns) || s.Join <= s.Fork || s.Join > len(tr.Turns) || s.Delay < 0 {
-				t.Fatalf("%s: sub-agent %q forks at %d, joins at %d of %d turns, delay %v", tr.ID, s.ID, s.Fork, s.Join, len(tr.Turns), s.Delay)
+		for _, c := range tr.All() {
+			if !c.stable() {
+				t.Fatalf("%s: the prefix is not stable", c.ID)
 			}
-			fork = s.Fork
-			walk(s.Trajectory)
 		}
 	}
-	for _, tr := range d.Trajectories {
-		walk(tr)
-	}
-	for _, tr := range flat.Trajectories {
-		if !tr.stable() {
-			t.Fatalf("%s: the prefix is not stable", tr.ID)
-		}
-	}
-	checkParsed(t, flat, nil)
+	checkParsed(t, d, nil)
 }
 
 // requests are the messages of each turn, decoded.

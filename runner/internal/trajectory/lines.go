@@ -13,7 +13,15 @@ import (
 // Limits bound what is read from a file of unknown origin. The zero value means the defaults.
 type Limits struct {
 	Line       int // bytes of one line; 0: 64 MiB
-	Trajectory int // bytes of the messages of one trajectory; 0: 256 MiB
+	Trajectory int // bytes of the messages of one trajectory, its sub-agents included; 0: 256 MiB
+}
+
+// trajectory returns the limit of a trajectory's messages in bytes.
+func (l Limits) trajectory() int {
+	if l.Trajectory <= 0 {
+		return defaultTrajectory
+	}
+	return l.Trajectory
 }
 
 // The defaults of Limits. A row of a context of a million tokens has about 5 MB, so both leave room for ten such rows.

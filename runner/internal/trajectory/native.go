@@ -35,17 +35,66 @@ func Write(w io.Writer, d *Dataset) error {
 		return fmt.Errorf("write trajectories: %w", err)
 	}
 	for _, t := range d.Trajectories {
-		for k := range t.Turns {
-			row = appendRow(row[:0], t, k)
-			if _, err := out.Write(row); err != nil {
-				return fmt.Errorf("write trajectory %q: %w", t.ID, err)
-			}
+		if err := writeTree(out, t); err != nil {
+			return fmt.Errorf("write trajectory %q: %w", t.ID, err)
 		}
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write trajectories: %w", err)
 	}
 	return nil
+}
+
+// writeTree writes the rows of root's main conversation and of its sub-agents, in pre-order.
+func writeTree(out io.Writer, root *Trajectory) error {
+	if err := writeRows(out, root, root.Origin, appendText([]byte(`{"trajectory":`), root.ID), nil); err != nil {
+		return err
+	}
+	return writeSubagents(out, root, root)
+}
+
+func writeSubagents(out io.Writer, root, parent *Trajectory) error {
+	for _, s := range parent.Subagents {
+		keys := appendText([]byte(`{"trajectory":`), root.ID)
+		keys = appendText(append(keys, `,"subagent":`...), s.ID)
+		if err := writeRows(out, s.Trajectory, "", keys, appendFork(nil, root, parent, s)); err != nil {
+			return err
+		}
+		if err := writeSubagents(out, root, s.Trajectory); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeRows writes the turns of one conversation. Each row begins with keys, the first one goes on with first.
+func writeRows(out io.Writer, t *Trajectory, origin string, keys, first []byte) error {
+	var row []byte
+	for k := range t.Turns {
+		row = append(row[:0], keys...)
+		if k == 0 {
+			row = append(row, first...)
+		}
+		if _, err := out.Write(appendTurn(row, t, k, origin)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendFork appends where a sub-agent begins and ends.
+func appendFork(dst []byte, root, parent *Trajectory, s Subagent) []byte {
+	if parent != root {
+		dst = appendText(append(dst, `,"parent":`...), parent.ID)
+	}
+	dst = strconv.AppendInt(append(dst, `,"fork":`...), int64(s.Fork), 10)
+	if s.Delay > 0 {
+		dst = appendSeconds(append(dst, `,"delay_seconds":`...), s.Delay)
+	}
+	if s.Join < len(parent.Turns) {
+		dst = strconv.AppendInt(append(dst, `,"join":`...), int64(s.Join), 10)
+	}
+	return dst
 }
 
 // Describe sets what the header says, where it is not empty, and the digest that follows from it.
@@ -70,17 +119,16 @@ func (d *Dataset) seal() {
 	h.Sum(d.Digest[:0])
 }
 
-// appendRow appends turn k of t as one row, newline included.
-func appendRow(dst []byte, t *Trajectory, k int) []byte {
+// appendTurn appends the rest of the row of turn k of t, newline included.
+func appendTurn(dst []byte, t *Trajectory, k int, origin string) []byte {
 	turn := t.Turns[k]
 	begin, toolsBefore := 0, []byte(nil)
 	if k > 0 {
 		begin, toolsBefore = min(t.Turns[k-1].End+1, turn.End), t.Turns[k-1].Tools // +1: the comma
 	}
-	dst = appendText(append(dst, `{"trajectory":`...), t.ID)
 	dst = strconv.AppendInt(append(dst, `,"turn":`...), int64(k), 10)
-	if k == 0 && t.Origin != "" {
-		dst = appendText(append(dst, `,"origin":`...), t.Origin)
+	if k == 0 && origin != "" {
+		dst = appendText(append(dst, `,"origin":`...), origin)
 	}
 	dst = append(append(append(dst, `,"messages":[`...), t.Messages[begin:turn.End]...), ']')
 	if string(turn.Tools) != string(toolsBefore) {

@@ -60,9 +60,9 @@ type nativeReader struct {
 	each   func(*Trajectory) error
 	seen   map[string]int // trajectory id to the line of its first row
 	tools  toolSets
-	id     string   // of the current trajectory
-	line   int      // of its last row
-	cur    *builder // nil: the current trajectory is bad, the rest of its rows is skipped
+	id     string      // of the current trajectory
+	line   int         // of its last row
+	cur    *treeReader // nil: the current trajectory is bad, the rest of its rows is skipped
 	errs   []error
 }
 
@@ -152,7 +152,7 @@ func (n *nativeReader) row(ms []member) error {
 		if err := n.finish(); err != nil {
 			return err
 		}
-		n.id, n.cur = r.id, newBuilder(r.id, r.origin, n.limits)
+		n.id, n.cur = r.id, newTreeReader(r.id, r.origin, n.limits)
 		if line, ok := n.seen[r.id]; ok {
 			n.bad(n.in.errorf("trajectory %q: already began in line %d; its rows must follow each other", r.id, line))
 			return nil
@@ -167,28 +167,32 @@ func (n *nativeReader) row(ms []member) error {
 		err = n.add(r)
 	}
 	if err != nil {
-		n.bad(n.in.errorf("trajectory %q, turn %d: %v", n.id, len(n.cur.t.Turns), err))
+		n.bad(n.in.errorf("trajectory %q, %s: %v", n.id, n.cur, err))
 	}
 	return nil
 }
 
 // add appends the row's turn to the current trajectory.
 func (n *nativeReader) add(r row) error {
-	k := len(n.cur.t.Turns)
+	if err := n.cur.turnTo(r); err != nil {
+		return err
+	}
+	b := n.cur.builder
+	k := len(b.t.Turns)
 	switch {
 	case r.number != k:
 		return fmt.Errorf("turn is %d, want %d", r.number, k)
 	case r.messages == nil:
 		return errors.New("messages is missing")
-	case k > 0 && r.origin != "":
-		return errors.New("origin belongs to turn 0")
+	case (k > 0 || r.fork.subagent != "") && r.origin != "":
+		return errors.New("origin belongs to turn 0 of the main conversation")
 	}
 	added, err := elements(r.messages)
 	if err != nil {
 		return fmt.Errorf("messages %w", err)
 	}
 	for _, m := range added {
-		if err := n.cur.add(m); err != nil {
+		if err := b.add(m); err != nil {
 			return err
 		}
 	}
@@ -198,9 +202,9 @@ func (n *nativeReader) add(r row) error {
 			return err
 		}
 	case k > 0:
-		r.turn.Tools = n.cur.t.Turns[k-1].Tools
+		r.turn.Tools = b.t.Turns[k-1].Tools
 	}
-	return n.cur.turn(r.turn)
+	return b.turn(r.turn)
 }
 
 // finish hands over the current trajectory if it is good.
@@ -208,7 +212,7 @@ func (n *nativeReader) finish() error {
 	if n.cur == nil {
 		return nil
 	}
-	t, err := n.cur.done()
+	t, err := n.cur.tree()
 	n.cur = nil
 	if err != nil {
 		n.errs = append(n.errs, &SyntaxError{n.in.file, n.line, fmt.Sprintf("trajectory %q: %v", n.id, err)})
@@ -220,6 +224,7 @@ func (n *nativeReader) finish() error {
 // row is a parsed row; its slices alias the input.
 type row struct {
 	id, origin string
+	fork       forkRow
 	number     int
 	messages   []byte
 	tools      []byte // nil: as before
@@ -260,7 +265,7 @@ func parseRow(ms []member) (row, error) {
 				r.turn.Extra = json.RawMessage(bytes.Clone(m.value))
 			}
 		default:
-			err = errors.New(`is not a field of a row; "extra" takes what has no field`)
+			err = r.fork.field(m)
 		}
 		if err != nil {
 			return r, fmt.Errorf("%s %w", m.key, err)

@@ -184,6 +184,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(header + line("a", 0, sys+","+user, `,"tools":`+tools, `,"calls":[{"tool":"x","seconds":0.1}]`) + line("a", 1, call+","+result)))
 	f.Add([]byte(header + line("a", 0, user) + "\n\r\n" + line("b", 0, `{"role":"user","content":[{"type":"text","text":"\""}]}`, `,"extra":{"a":1e9}`)))
 	f.Add([]byte("\xef\xbb\xbf" + header + `{"trajectory":"\ud800","turn":0,"messages":[{"content":"\\","role":"user"}]}`))
+	f.Add([]byte(treeFile))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		d, err := Limits{Line: 1 << 16}.Read(bytes.NewReader(in), "f")
 		checkParsed(t, d, err)
@@ -199,10 +200,15 @@ func checkParsed(t *testing.T, d *Dataset, err error) {
 		return
 	}
 	for _, tr := range d.Trajectories {
-		for k := range tr.Turns {
-			for _, after := range []bool{false, true} {
-				if got := sent(Play{Trajectory: tr, Salt: "salt ", After: after}, k); !json.Valid(got) {
-					t.Fatalf("turn %d: not JSON: %q", k, got)
+		if err := tr.checkTree(defaultTrajectory); err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range tr.All() {
+			for k := range c.Turns {
+				for _, after := range []bool{false, true} {
+					if got := sent(Play{Trajectory: c, Salt: "salt ", After: after}, k); !json.Valid(got) {
+						t.Fatalf("conversation %d, turn %d: not JSON: %q", i, k, got)
+					}
 				}
 			}
 		}

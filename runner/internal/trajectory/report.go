@@ -11,7 +11,8 @@ type Report struct {
 	Format       Format
 	Rows         int            // rows read, bad ones included
 	Trajectories int            // imported
-	Turns        int            // imported
+	Turns        int            // imported, those of sub-agents included
+	Subagents    int            // imported
 	LeftOut      int            // trajectories left out
 	Bad          []*SyntaxError // why, and rows that belong to no trajectory: the first 20
 	BadCount     int            // how many there were
@@ -27,12 +28,19 @@ type Note struct {
 
 // newReport is the report on a native file: nothing of it is left out or changed.
 func newReport(file string, format Format, d *Dataset) *Report {
-	r := &Report{File: file, Format: format, Trajectories: len(d.Trajectories), Digest: d.Digest}
+	r := &Report{File: file, Format: format, Digest: d.Digest}
 	for _, t := range d.Trajectories {
-		r.Turns += len(t.Turns)
+		r.imported(t)
 	}
 	r.Rows = r.Turns
 	return r
+}
+
+// imported counts a trajectory.
+func (r *Report) imported(t *Trajectory) {
+	r.Trajectories++
+	r.Turns += t.TreeTurns()
+	r.Subagents += t.TreeSubagents()
 }
 
 // note counts a deviation.
@@ -57,8 +65,11 @@ func (r *Report) bad(why *SyntaxError) {
 // String is the report as text, several lines, each ended by a newline.
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, %d rows: %d trajectories, %d turns; %d trajectories left out\n",
-		r.File, r.Format, r.Rows, r.Trajectories, r.Turns, r.LeftOut)
+	fmt.Fprintf(&b, "%s: %s, %d rows: %d trajectories, ", r.File, r.Format, r.Rows, r.Trajectories)
+	if r.Subagents > 0 {
+		fmt.Fprintf(&b, "%d sub-agents, ", r.Subagents)
+	}
+	fmt.Fprintf(&b, "%d turns; %d trajectories left out\n", r.Turns, r.LeftOut)
 	for _, bad := range r.Bad {
 		fmt.Fprintf(&b, "  bad: %v\n", bad)
 	}

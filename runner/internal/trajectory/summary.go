@@ -14,19 +14,22 @@ type Summary struct {
 	Digest       string         `json:"sha256"`
 	Origins      map[string]int `json:"origins"` // trajectories by origin
 	Trajectories int            `json:"trajectories"`
-	Turns        int            `json:"turns"`
+	Subagents    int            `json:"subagents"`
+	AtOnce       int            `json:"conversations_at_once"` // the most that one trajectory can have under way
+	Turns        int            `json:"turns"`                 // those of sub-agents included, as in all that follows
 	TurnsEach    Spread         `json:"turns_per_trajectory"`
 	MessageBytes Spread         `json:"message_bytes"`    // per turn, as sent
 	PromptTokens Spread         `json:"prompt_tokens"`    // per turn, where recorded
 	OutputTokens Spread         `json:"output_tokens"`    // per turn, where recorded
 	Estimated    bool           `json:"tokens_estimated"` // token counts of a generator, not of a tokenizer
 	ToolSeconds  Spread         `json:"tool_seconds"`     // per call, where recorded
+	ToolTotal    float64        `json:"tool_seconds_total"`
 	Calls        map[string]int `json:"calls"`            // by tool; "": name not recorded
 	Declared     Spread         `json:"tools_declared"`   // per turn
 	NoTools      int            `json:"turns_without_tools"`
 	Longest      string         `json:"longest_trajectory"` // id of that with the longest request
 	Stable       bool           `json:"prefix_stable"`
-	SaltBefore   Spread         `json:"salt_before_offset"` // bytes into the messages, per trajectory
+	SaltBefore   Spread         `json:"salt_before_offset"` // bytes into the messages, per conversation
 	SaltAfter    Spread         `json:"salt_after_offset"`
 	Languages    map[string]int `json:"languages,omitempty"` // trajectories by language, where stated
 }
@@ -66,8 +69,10 @@ func Summarize(d *Dataset) Summary {
 	longest := 0
 	for _, t := range d.Trajectories {
 		v.trajectory(t)
-		if len(t.Messages) > longest {
-			longest, v.s.Longest = len(t.Messages), t.ID
+		for _, c := range t.All() {
+			if len(c.Messages) > longest {
+				longest, v.s.Longest = len(c.Messages), t.ID
+			}
 		}
 	}
 	s := v.s
@@ -86,17 +91,21 @@ type values struct {
 
 func (v *values) trajectory(t *Trajectory) {
 	v.s.Origins[t.Origin]++
-	v.s.Turns += len(t.Turns)
-	v.s.Stable = v.s.Stable && t.stable()
+	v.s.Turns += t.TreeTurns()
+	v.s.Subagents += t.TreeSubagents()
+	v.s.AtOnce = max(v.s.AtOnce, t.AtOnce())
 	v.s.Estimated = v.s.Estimated || t.Origin == "synth"
 	if language := t.language(); language != "" {
 		v.s.Languages[language]++
 	}
-	v.each = append(v.each, float64(len(t.Turns)))
-	v.before = append(v.before, float64(t.SaltBefore))
-	v.after = append(v.after, float64(t.SaltAfter))
-	for _, turn := range t.Turns {
-		v.turn(turn)
+	v.each = append(v.each, float64(t.TreeTurns()))
+	for _, c := range t.All() {
+		v.s.Stable = v.s.Stable && c.stable()
+		v.before = append(v.before, float64(c.SaltBefore))
+		v.after = append(v.after, float64(c.SaltAfter))
+		for _, turn := range c.Turns {
+			v.turn(turn)
+		}
 	}
 }
 
@@ -112,6 +121,7 @@ func (v *values) turn(t Turn) {
 		v.s.Calls[c.Tool]++
 		if c.Duration > 0 {
 			v.tool = append(v.tool, float64(c.Duration)/1e9)
+			v.s.ToolTotal += float64(c.Duration) / 1e9
 		}
 	}
 	if t.Tools == nil {

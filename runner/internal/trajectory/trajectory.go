@@ -32,7 +32,7 @@ type Subagent struct {
 	*Trajectory               // its messages and turns, and its own sub-agents; the ID is unique in the whole tree
 	Fork        int           // it starts after the answer to this turn of the parent; -1: with the parent
 	Delay       time.Duration // from that answer, or the parent's start, to its first request, as recorded
-	Join        int           // the first turn of the parent whose request waits for its end; the number of turns: none does
+	Join        int           // the first turn of the parent whose request waits for its end, that of its own sub-agents included; the number of turns: none does
 }
 
 // Turn is one model call: its request is Messages[:End] with Tools, and what followed it when it was recorded.
