@@ -24,8 +24,8 @@ type Summary struct {
 	Estimated    bool           `json:"tokens_estimated"` // token counts of a generator, not of a tokenizer
 	ToolSeconds  Spread         `json:"tool_seconds"`     // per call, where recorded
 	ToolTotal    float64        `json:"tool_seconds_total"`
-	Calls        map[string]int `json:"calls"`            // by tool; "": name not recorded
-	Declared     Spread         `json:"tools_declared"`   // per turn
+	Calls        map[string]int `json:"calls"`          // by tool; "": name not recorded
+	Declared     Spread         `json:"tools_declared"` // per turn
 	NoTools      int            `json:"turns_without_tools"`
 	Longest      string         `json:"longest_trajectory"` // id of that with the longest request
 	Stable       bool           `json:"prefix_stable"`

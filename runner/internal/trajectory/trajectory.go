@@ -52,27 +52,6 @@ type Call struct {
 	Duration time.Duration // as recorded; 0: not recorded
 }
 
-// Conversation returns the conversation with that number: 0 is the main one, its sub-agents follow, each before its own.
-func (t *Trajectory) Conversation(number int) *Trajectory {
-	found, _ := t.conversation(number)
-	return found
-}
-
-func (t *Trajectory) conversation(number int) (found *Trajectory, passed int) {
-	if number == 0 {
-		return t, 0
-	}
-	passed = 1
-	for _, s := range t.Subagents {
-		found, n := s.conversation(number - passed)
-		if found != nil {
-			return found, 0
-		}
-		passed += n
-	}
-	return nil, passed
-}
-
 // SharedPrefix returns how many bytes a and b begin with together.
 func SharedPrefix(a, b []byte) int {
 	n := min(len(a), len(b))

@@ -31,27 +31,14 @@ func (t *Trajectory) walk(visit func(*Trajectory) bool) bool {
 	return true
 }
 
-// conversation returns the conversation of index i; nil: there is none.
-func (t *Trajectory) conversation(i int) *Trajectory {
+// Conversation returns the conversation of index i; nil: there is none.
+func (t *Trajectory) Conversation(i int) *Trajectory {
 	for n, c := range t.All() {
 		if n == i {
 			return c
 		}
 	}
 	return nil
-}
-
-// SharedPrefix returns how many bytes the Messages of conversations i and j of the tree begin with in common. The indices are
-// those of All.
-func (t *Trajectory) SharedPrefix(i, j int) int {
-	a, b := t.conversation(i).Messages, t.conversation(j).Messages
-	n := min(len(a), len(b))
-	for k := range n {
-		if a[k] != b[k] {
-			return k
-		}
-	}
-	return n
 }
 
 // TreeTurns returns the number of turns of all conversations.

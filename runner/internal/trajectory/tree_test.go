@@ -56,7 +56,7 @@ func TestTree(t *testing.T) {
 	if got, want := []int{a.TreeTurns(), a.TreeSubagents(), a.AtOnce(), d.Trajectories[1].AtOnce()}, []int{8, 4, 5, 1}; !cmp.Equal(got, want) {
 		t.Errorf("turns, sub-agents, at once, at once of b: got %v, want %v", got, want)
 	}
-	if got, want := []int{a.SharedPrefix(0, 3), a.SharedPrefix(1, 4), a.SharedPrefix(0, 4)}, []int{len(sys) + len(`,{"role":"user","content":"go`), len(user), len(`{"role":"`)}; !cmp.Equal(got, want) {
+	if got, want := []int{SharedPrefix(a.Conversation(0).Messages, a.Conversation(3).Messages), SharedPrefix(a.Conversation(1).Messages, a.Conversation(4).Messages), SharedPrefix(a.Conversation(0).Messages, a.Conversation(4).Messages)}, []int{len(sys) + len(`,{"role":"user","content":"go`), len(user), len(`{"role":"`)}; !cmp.Equal(got, want) {
 		t.Errorf("shared prefixes: got %v, want %v", got, want)
 	}
 	s := Summarize(d)
