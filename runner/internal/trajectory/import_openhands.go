@@ -39,15 +39,15 @@ func isOpenHands(ms []member) bool {
 	if err != nil {
 		return false
 	}
-	for _, raw := range history {
-		pair, err := elements(raw) // old versions have pairs of action and observation
-		if err == nil && len(pair) > 0 {
-			raw = pair[0]
-		}
-		event, err := members(raw)
-		return err == nil && isOpenHandsEvent(event)
+	if len(history) == 0 {
+		return find(ms, "instance_id") != nil && find(ms, "metadata") != nil
 	}
-	return find(ms, "instance_id") != nil && find(ms, "metadata") != nil
+	first := history[0]
+	if pair, err := elements(first); err == nil && len(pair) > 0 { // old versions have pairs of action and observation
+		first = pair[0]
+	}
+	event, err := members(first)
+	return err == nil && isOpenHandsEvent(event)
 }
 
 func isOpenHandsEvent(ms []member) bool {
