@@ -97,6 +97,7 @@ func TestItems(t *testing.T) {
 		good int
 		want string
 	}{
+		"many":      {"[" + strings.Repeat(c("a")+",", 500) + "7]", 500, "f: item 501: the element is a number"}, // each is within the limit
 		"cut":       {"[" + c("a") + "," + c("b")[:20], 1, "f: item 2: not JSON: unexpected EOF"},
 		"broken":    {"[" + c("a") + ",{]," + c("b") + "]", 1, "f: item 2: not JSON: invalid character"},
 		"open":      {"[" + c("a"), 1, "f: item 2: not JSON"},

@@ -55,6 +55,25 @@ func TestImportOpenAI(t *testing.T) {
 	}
 }
 
+// One request sent twice begins two sessions; what continues it continues the older one first.
+func TestImportOpenAITwice(t *testing.T) {
+	first := `{"model":"m","id":"ID","messages":[` + user + `]}`
+	next := `{"model":"m","messages":[` + user + `,{"role":"assistant","content":"ID"},` + user + `]}`
+	var rows []string
+	for _, row := range []string{first, next} {
+		rows = append(rows, strings.Replace(row, "ID", "a", 1), strings.Replace(row, "ID", "b", 1))
+	}
+	d, _ := importText(t, "log.jsonl", strings.Join(rows, "\n"))
+	if len(d.Trajectories) != 2 {
+		t.Fatalf("%d trajectories, want 2", len(d.Trajectories))
+	}
+	for i, id := range []string{"a", "b"} {
+		if tr := d.Trajectories[i]; tr.ID != id || len(tr.Turns) != 2 || !strings.Contains(string(tr.Messages), `"content":"`+id+`"`) {
+			t.Errorf("%q has %d turns: %s", tr.ID, len(tr.Turns), tr.Messages)
+		}
+	}
+}
+
 func FuzzImportOpenAI(f *testing.F) {
 	a := `{"model":"m","messages":[` + user + `],"usage":{"prompt_tokens":1,"completion_tokens":2}}`
 	fuzzImport(f, func(l Limits, in []byte) (*Dataset, *Report, error) { return l.importOpenAI(bytes.NewReader(in), "f") },

@@ -161,6 +161,21 @@ func TestImportSWEAgent(t *testing.T) {
 	}
 }
 
+// The history may end before the steps do: the first of those left is the last answer, the others are kept.
+func TestImportSWEAgentLastSteps(t *testing.T) {
+	d, report := importText(t, "x.traj", `{"history":[{"role":"user","content":"u"},{"role":"assistant","content":"a"},{"role":"user","content":"o"}],
+"trajectory":[{"response":"a","execution_time":1},{"response":"end"},{"response":"exit"}]}`)
+	turns := d.Trajectories[0].Turns
+	if len(turns) != 2 || turns[0].ToolTime() != time.Second || noted(report, "the last answer is in trajectory only") != 1 || noted(report, "a step of trajectory has no answer") != 1 {
+		t.Fatalf("%d turns, %v", len(turns), report)
+	}
+	for _, want := range []string{`"answer":{"role":"assistant","content":"end"}`, `"step":{"response":"exit"}`} {
+		if !strings.Contains(string(turns[1].Extra), want) {
+			t.Errorf("%s is not in %s", want, turns[1].Extra)
+		}
+	}
+}
+
 func TestImportSWEAgentAttempts(t *testing.T) {
 	history := `"history":[{"role":"user","content":"u"},{"role":"assistant","content":"a"}],"trajectory":[]`
 	d, report := importText(t, "x.traj", `{`+history+`,"attempts":[{`+history+`},{"history":[]},{`+history+`}]}`)
