@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A plain asyncio client for streaming chat completions: the peer that BenchmarkStreams measures beside ours.
+"""A plain asyncio client for streaming chat completions: the peer that BenchmarkPeers measures beside ours.
 
 It does what Python load generators do at the least: one task per stream, a line at a time, json.loads of every event, a
-time stamp for every chunk with output. It prints one JSON line: CPU seconds (user + system) spent while streaming,
-events, streams that ended well.
+time stamp for every chunk with output. It prints the account that all clients print (docs/peers/peer.h), of streams from
+docs/peers/sse_emit.c: the text of a token is when it was sent.
 
-    sse_client.py URL STREAMS        needs aiohttp; falls back to httpx
+    sse_client.py URL STREAMS TOKENS        needs aiohttp
 """
 import asyncio
 import json
@@ -13,24 +13,12 @@ import resource
 import sys
 import time
 
-try:
-    import aiohttp
-except ImportError:
-    aiohttp = None
-    import httpx
-
-BODY = {
-    "model": "scripted-model",
-    "stream": True,
-    "stream_options": {"include_usage": True},
-    "max_tokens": 16384,
-    "messages": [{"role": "user", "content": "hello"}],
-}
+import aiohttp
 
 
 class Stream:
     def __init__(self):
-        self.events, self.times, self.tokens, self.done = 0, [], None, False
+        self.off, self.done = [], False
 
     def line(self, line):
         if not line.startswith(b"data:"):
@@ -40,18 +28,25 @@ class Stream:
             self.done = True
             return
         chunk = json.loads(data)
-        self.events += 1
         for choice in chunk["choices"]:
             if choice["delta"].get("content"):
-                self.times.append(time.perf_counter())
-        if chunk.get("usage"):
-            self.tokens = chunk["usage"]["completion_tokens"]
+                self.off.append(abs(time.time_ns() - int(choice["delta"]["content"])))
 
 
-async def with_aiohttp(url, n):
+async def run(url, n, tokens):
+    body = {
+        "model": "scripted-model",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_tokens": tokens,
+        "messages": [{"role": "user", "content": "hello"}],
+    }
+    # The emitter reads the cap as it stands in compact JSON.
+    data = json.dumps(body, separators=(",", ":"))
+
     async def one(session):
         s = Stream()
-        async with session.post(url + "/chat/completions", json=BODY) as response:
+        async with session.post(url + "/chat/completions", data=data, headers={"Content-Type": "application/json"}) as response:
             async for line in response.content:
                 s.line(line)
         return s
@@ -61,34 +56,15 @@ async def with_aiohttp(url, n):
         return await asyncio.gather(*(one(session) for _ in range(n)))
 
 
-async def with_httpx(url, n):
-    async def one(client):
-        s = Stream()
-        async with client.stream("POST", url + "/chat/completions", json=BODY) as response:
-            async for line in response.aiter_lines():
-                s.line(line.encode())
-        return s
-
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(timeout=None, limits=limits) as client:
-        return await asyncio.gather(*(one(client) for _ in range(n)))
-
-
-def cpu():
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def main():
-    url, n = sys.argv[1], int(sys.argv[2])
-    library, run = ("aiohttp", with_aiohttp) if aiohttp else ("httpx", with_httpx)
-    before = cpu()
-    streams = asyncio.run(run(url, n))
+    url, n, tokens = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    streams = asyncio.run(run(url, n, tokens))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    off = sorted(t for s in streams for t in s.off)
+    at = lambda q: off[int(q * (len(off) - 1))] / 1e3 if off else 0
     print(json.dumps({
-        "library": library,
-        "cpu_seconds": cpu() - before,
-        "events": sum(s.events for s in streams),
-        "ended": sum(s.done for s in streams),
+        "events": len(off), "user": used.ru_utime, "sys": used.ru_stime, "p50_us": at(0.5), "p99_us": at(0.99), "p999_us": at(0.999),
+        "max_us": at(1), "merged": 0, "failed": sum(not s.done or len(s.off) != tokens for s in streams), "rss_kb": used.ru_maxrss,
     }))
 
 

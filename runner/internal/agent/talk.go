@@ -152,8 +152,6 @@ func (t *talk) end(at clock.Stamp) bool {
 				a.left--
 			}
 		}
-	} else if t.turn == len(t.play.Turns) {
-		t.skipUnreached()
 	}
 	if p := t.parent; p != nil && p.state == joining {
 		p.due = max(p.due, at)
@@ -172,15 +170,6 @@ func (t *talk) end(at clock.Stamp) bool {
 		due, w = at, wait{since: at}
 	}
 	return a.rest(due, w)
-}
-
-// skipUnreached ends the sub-agents that would have followed turns that were not played: none, in a play that is whole.
-func (t *talk) skipUnreached() {
-	for _, s := range t.subs {
-		if s.state == unborn {
-			s.skip()
-		}
-	}
 }
 
 // record fills in what is known of the turn before it is sent.

@@ -5,7 +5,6 @@ package calibrate
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"sync"
@@ -68,6 +67,8 @@ func best(ctx context.Context, url string, rate float64, clk *clock.Clock) (s be
 
 // tokens gathers how far the client's stamps are from the server's.
 type tokens struct {
+	clock *clock.Clock
+
 	mu  sync.Mutex
 	off []float64 // seconds
 }
@@ -79,16 +80,16 @@ func (t *tokens) seen(at clock.Stamp, text []byte) {
 		return
 	}
 	t.mu.Lock()
-	t.off = append(t.off, at.Sub(clock.Stamp(sent)).Abs().Seconds())
+	t.off = append(t.off, at.Sub(t.clock.FromWall(clock.Stamp(sent))).Abs().Seconds())
 	t.mu.Unlock()
 }
 
 // step plays one step.
 func step(ctx context.Context, url string, streams int, clk *clock.Clock) (bench.CalibrationStep, error) {
-	var off tokens
+	off := tokens{clock: clk}
 	each := int(Rate * lasts.Seconds())
 	client, err := endpoint.New(endpoint.Options{URL: url, Model: model, Cap: each, Clock: clk, Seen: off.seen,
-		Sampling: json.RawMessage(`{}`), Timeouts: endpoint.Timeouts{Connect: 5 * time.Second, FirstByte: 5 * time.Second, Idle: 5 * time.Second, Total: 20 * time.Second}})
+		Timeouts: endpoint.Timeouts{Connect: 5 * time.Second, FirstByte: 5 * time.Second, Idle: 5 * time.Second, Total: 20 * time.Second}})
 	if err != nil {
 		return bench.CalibrationStep{}, err
 	}

@@ -19,7 +19,7 @@ import (
 
 // Emit serves streams of tokens on the listener until ctx ends. Every request is answered at once with a first token and then
 // with max_tokens of them in all, rate per second and stream, on an absolute schedule. The text of a token is the wall-clock
-// stamp (ns since the epoch) taken just before it was given to the kernel, so a client can tell what its own stamps are worth.
+// stamp (CLOCK_REALTIME, ns since the epoch) taken just before it was given to the kernel, so a client can tell what its own stamps are worth.
 //
 // It runs in a process of its own, so that its work is not the client's.
 func Emit(ctx context.Context, l net.Listener, rate float64) error {
@@ -95,7 +95,7 @@ func (e *emitter) serve(ctx context.Context, c net.Conn) {
 
 // start begins a stream: phases are spread by the golden ratio, so that streams asked for together do not tick together.
 func (e *emitter) start(s *stream) {
-	if _, err := s.c.Write(append([]byte(header), token(e.clock)...)); err != nil {
+	if _, err := s.c.Write(append([]byte(header), token()...)); err != nil {
 		s.done <- false
 		return
 	}
@@ -144,7 +144,7 @@ func (e *emitter) step() {
 	s := e.waiting[0]
 	if s.left > 0 {
 		s.left--
-		if _, err := s.c.Write(token(e.clock)); err == nil {
+		if _, err := s.c.Write(token()); err == nil {
 			s.due = s.due.Add(e.period)
 			heap.Fix(&e.waiting, 0)
 			return
@@ -162,8 +162,9 @@ const (
 	model  = "calibration"
 )
 
-func token(c *clock.Clock) []byte {
-	return chunk(`data: ` + common + `{"index":0,"delta":{"content":"` + strconv.FormatInt(int64(c.Now()), 10) + `"},"logprobs":null,"finish_reason":null,"token_ids":null}]}` + "\n\n")
+// token carries the wall clock and not an anchored one: the client's is another process's, and the kernel's stamps are of the wall clock too.
+func token() []byte {
+	return chunk(`data: ` + common + `{"index":0,"delta":{"content":"` + strconv.FormatInt(time.Now().UnixNano(), 10) + `"},"logprobs":null,"finish_reason":null,"token_ids":null}]}` + "\n\n")
 }
 
 func end(tokens int) []byte {

@@ -51,8 +51,9 @@ func (a account) perEvent() float64 { return (a.User + a.Sys) * 1e6 / float64(a.
 
 // offs gathers the errors of stamps, in ns.
 type offs struct {
-	mu  sync.Mutex
-	all []int64
+	clock *clock.Clock
+	mu    sync.Mutex
+	all   []int64
 }
 
 // note compares a stamp with the one that the server put into the token.
@@ -61,7 +62,7 @@ func (o *offs) note(at clock.Stamp, token []byte) {
 	if err != nil {
 		return
 	}
-	d := int64(at) - sent
+	d := int64(at.Sub(o.clock.FromWall(clock.Stamp(sent))))
 	o.mu.Lock()
 	o.all = append(o.all, max(d, -d))
 	o.mu.Unlock()
@@ -123,8 +124,8 @@ func litter() {
 }
 
 func peerEngine(url string, streams, tokens int) {
-	var o offs
-	c, err := New(Options{URL: url, Model: "scripted-model", Cap: tokens, Clock: clock.New(), Seen: o.note})
+	o := offs{clock: clock.New()}
+	c, err := New(Options{URL: url, Model: "scripted-model", Cap: tokens, Clock: o.clock, Seen: o.note})
 	if err != nil {
 		panic(err)
 	}
@@ -167,8 +168,7 @@ func resident() int {
 
 // peerNetHTTP is the straightforward client: net/http, bufio.Scanner, encoding/json of every event, time.Now.
 func peerNetHTTP(url string, streams, tokens int) {
-	var o offs
-	clk := clock.New()
+	o := offs{clock: clock.New()}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: streams, DisableCompression: true}}
 	a := account{Idle: resident()}
 	var events, failed atomic.Int64
@@ -185,7 +185,7 @@ func peerNetHTTP(url string, streams, tokens int) {
 			n := 0
 			for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 				if text, ok := plainEvent(lines.Bytes()); ok {
-					o.note(clk.Now(), []byte(text))
+					o.note(o.clock.Now(), []byte(text))
 					n++
 				}
 			}
@@ -250,24 +250,7 @@ func newRig(b *testing.B, rate int) *rig {
 	for cpu := range r.pins {
 		r.pins[cpu] = pin(cpu)
 	}
-	cmd := r.command(0, filepath.Join(r.dir, "sse_emit"), strconv.Itoa(rate))
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { in.Close(); cmd.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		b.Fatal(err)
-	}
-	r.url = strings.TrimSpace(line)
+	r.url = firstLine(b, r.command(0, filepath.Join(r.dir, "sse_emit"), strconv.Itoa(rate)))
 	return r
 }
 
@@ -297,8 +280,8 @@ func (r *rig) client(name string, streams, tokens int, env ...string) account {
 	case "epoll", "tick", "uring":
 		host := strings.TrimSuffix(strings.TrimPrefix(r.url, "http://"), "/v1")
 		cmd = r.command(1, filepath.Join(r.dir, "sse_floor"), name, host, s, k)
-	case "aiohttp", "httpx":
-		cmd = r.command(1, os.Getenv("AGENTWATT_PYTHON"), filepath.Join("..", "..", "..", "docs", "peers", "sse_client.py"), name, r.url, s, k)
+	case "aiohttp":
+		cmd = r.command(1, os.Getenv("AGENTWATT_PYTHON"), filepath.Join("..", "..", "..", "docs", "peers", "sse_client.py"), r.url, s, k)
 	default:
 		cmd = r.command(1, os.Args[0])
 		env = append(env, peerEnv+"="+strings.Join([]string{name, r.url, s, k}, " "), "GOMAXPROCS=1")

@@ -2,17 +2,12 @@ package endpoint
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"sync"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -26,7 +21,6 @@ import (
 // clients take turns within one run, so that other load on the machine hits them alike.
 //
 //	go test -run xxx -bench 'Streams|Turns' -benchtime 5x ./runner/internal/endpoint
-//	AGENTWATT_PYTHON=python3 ... measures docs/peers/sse_client.py as well
 
 const (
 	benchStreams = 200
@@ -72,6 +66,12 @@ func startServer(b *testing.B, what string) string {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), serveEnv+"="+what)
 	cmd.Stderr = os.Stderr
+	return firstLine(b, cmd)
+}
+
+// firstLine starts a program that ends with its standard input, at the end of the benchmark, and returns its first line.
+func firstLine(b *testing.B, cmd *exec.Cmd) string {
+	b.Helper()
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -88,7 +88,7 @@ func startServer(b *testing.B, what string) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return line[:len(line)-1]
+	return strings.TrimSpace(line)
 }
 
 // cpu returns the CPU time that this process has used.
@@ -140,10 +140,6 @@ func BenchmarkStreams(b *testing.B) {
 	contenders := []contender{
 		{"ours", func() (int, time.Duration) { return eventsOf(b, engineFleet(b, e, benchStreams)), 0 }},
 		{"goroutines", func() (int, time.Duration) { return eventsOf(b, fleet(b, c, benchStreams)), 0 }},
-		{"net/http", func() (int, time.Duration) { return plainFleet(b, url), 0 }},
-	}
-	if python := os.Getenv("AGENTWATT_PYTHON"); python != "" {
-		contenders = append(contenders, contender{"python", func() (int, time.Duration) { return pythonFleet(b, python, url) }})
 	}
 	compare(b, "event", contenders)
 }
@@ -156,78 +152,4 @@ func eventsOf(b *testing.B, replies []bench.Reply) (events int) {
 		events += r.Events
 	}
 	return events
-}
-
-// plainFleet is the straightforward client: net/http, bufio.Scanner, encoding/json of every event.
-func plainFleet(b *testing.B, url string) int {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: benchStreams, DisableCompression: true}}
-	defer client.CloseIdleConnections()
-	events := make([]int, benchStreams)
-	var wg sync.WaitGroup
-	for i := range benchStreams {
-		wg.Go(func() {
-			body := `{"model":"scripted-model","stream":true,"stream_options":{"include_usage":true},"max_tokens":16384,"messages":[{"role":"user","content":"hello"}]}`
-			resp, err := client.Post(url+"/chat/completions", "application/json", bytes.NewReader([]byte(body)))
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			defer resp.Body.Close()
-			var times []time.Time
-			for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-				data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
-				if !ok || string(data) == "[DONE]" {
-					continue
-				}
-				var chunk struct {
-					ID      string `json:"id"`
-					Model   string `json:"model"`
-					Choices []struct {
-						Delta struct {
-							Content   string `json:"content"`
-							Reasoning string `json:"reasoning_content"`
-						} `json:"delta"`
-						Finish string `json:"finish_reason"`
-					} `json:"choices"`
-					Usage *struct {
-						Output int `json:"completion_tokens"`
-					} `json:"usage"`
-				}
-				if err := json.Unmarshal(data, &chunk); err != nil {
-					b.Error(err)
-					return
-				}
-				events[i]++
-				if len(chunk.Choices) > 0 && chunk.Choices[0].Delta.Content != "" {
-					times = append(times, time.Now())
-				}
-			}
-			if len(times) != benchChunks {
-				b.Errorf("net/http saw %d chunks, want %d", len(times), benchChunks)
-			}
-		})
-	}
-	wg.Wait()
-	sum := 0
-	for _, n := range events {
-		sum += n
-	}
-	return sum
-}
-
-func pythonFleet(b *testing.B, python, url string) (int, time.Duration) {
-	script := filepath.Join("..", "..", "..", "docs", "peers", "sse_client.py")
-	out, err := exec.Command(python, script, url, strconv.Itoa(benchStreams)).Output()
-	if err != nil {
-		b.Fatalf("%s %s: %v", python, script, err)
-	}
-	var r struct {
-		CPU    float64 `json:"cpu_seconds"`
-		Events int     `json:"events"`
-		Ended  int     `json:"ended"`
-	}
-	if err := json.Unmarshal(out, &r); err != nil || r.Ended != benchStreams {
-		b.Fatalf("%s: %s (%v)", script, out, err)
-	}
-	return r.Events, time.Duration(r.CPU * float64(time.Second))
 }

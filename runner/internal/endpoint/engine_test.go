@@ -20,7 +20,18 @@ import (
 // ways are the two kinds of callers: on a loop, and with a goroutine.
 var ways = map[string]Script{"loop": {}, "tls": {TLS: true}}
 
-// engine returns an engine on s that ends with the test.
+// dialled returns a client of s that dials for itself, as it must for an engine to use loops.
+func dialled(t testing.TB, s *Server, clk *clock.Clock, change func(*Options)) *Client {
+	t.Helper()
+	return newClient(t, s, clk, func(o *Options) {
+		o.Dial = nil
+		if change != nil {
+			change(o)
+		}
+	})
+}
+
+// engine returns an engine that ends with the test. It has a loop unless the client speaks TLS.
 func engine(t testing.TB, c *Client) *Engine {
 	t.Helper()
 	e, err := c.Engine(1)
@@ -28,6 +39,9 @@ func engine(t testing.TB, c *Client) *Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
+	if loopsExist && (len(e.loops) > 0) != (c.url.Scheme == "http") {
+		t.Fatalf("%d loops for %s", len(e.loops), c.url)
+	}
 	return e
 }
 
@@ -46,7 +60,7 @@ func eachWay(t *testing.T, script Script, test func(t *testing.T, s *Server, e *
 			clk := clock.New()
 			script.TLS, script.Clock = way.TLS, clk
 			s := Start(t, script)
-			test(t, s, engine(t, newClient(t, s, clk, nil)), clk)
+			test(t, s, engine(t, dialled(t, s, clk, nil)), clk)
 		})
 	}
 }
@@ -75,7 +89,7 @@ func TestCallersGetWhatLanesGet(t *testing.T) {
 				clk := clock.New()
 				way.Answer, way.Clock = always(tc.steps...), clk
 				s := Start(t, way)
-				n := engine(t, newClient(t, s, clk, nil)).Caller()
+				n := engine(t, dialled(t, s, clk, nil)).Caller()
 				_, r := call(n, clk, 0, talk(1, 20), 0)
 				if diff := cmp.Diff(tc.want, countsOf(r)); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", tc.name, diff)
@@ -100,7 +114,7 @@ func TestCallerReplacesItsConnection(t *testing.T) {
 	})
 	clk := clock.New()
 	s := Start(t, Script{Answer: always(Stream(2, 1, 0, 0)...), Clock: clk})
-	n := engine(t, newClient(t, s, clk, func(o *Options) { o.IdleReuse = 50 * time.Millisecond })).Caller()
+	n := engine(t, dialled(t, s, clk, func(o *Options) { o.IdleReuse = 50 * time.Millisecond })).Caller()
 	for turn, after := range []time.Duration{0, 10 * time.Millisecond, 100 * time.Millisecond} {
 		if _, r := call(n, clk, after, talk(3, 100), turn); r.Failure != "" || r.Reused != (turn == 1) {
 			t.Errorf("turn %d after %v: failure %q %s, reused %v", turn, after, r.Failure, r.Detail, r.Reused)
@@ -178,7 +192,7 @@ func TestCallerTimesOut(t *testing.T) {
 			clk := clock.New()
 			tc.script.Clock = clk
 			s := Start(t, tc.script)
-			n := engine(t, newClient(t, s, clk, func(o *Options) { o.Timeouts = tc.limits })).Caller()
+			n := engine(t, dialled(t, s, clk, func(o *Options) { o.Timeouts = tc.limits })).Caller()
 			_, r := call(n, clk, 0, talk(1, 24<<20), 0)
 			if r.Failure != bench.FailTimeout || !strings.Contains(r.Detail, tc.stage) || r.Done.Sub(r.WriteBegin) < tc.after {
 				t.Errorf("failure %q %s after %v, want a timeout of %q after %v", r.Failure, r.Detail, r.Done.Sub(r.WriteBegin), tc.stage, tc.after)
@@ -288,7 +302,7 @@ func TestLoopUnderLoad(t *testing.T) {
 	s := Start(t, Script{Clock: clk, Forget: true, Answer: func(r *Request) []Step {
 		return Stream(chunks+streamOf(*r)%7, 1, time.Millisecond, 3*time.Millisecond)
 	}})
-	c := newClient(t, s, clk, nil)
+	c := dialled(t, s, clk, nil)
 	e := engine(t, c)
 	var wg sync.WaitGroup
 	for i := range callers {
@@ -313,5 +327,28 @@ func TestLoopUnderLoad(t *testing.T) {
 	wg.Wait()
 	if got := s.Conns(); got != callers {
 		t.Errorf("got %d connections, want %d", got, callers)
+	}
+}
+
+// TestLoopGoesOnTicking: 200 streams of 100 tokens per second, with nothing that wakes the loop but its ticks, are read to their ends.
+func TestLoopGoesOnTicking(t *testing.T) {
+	const callers, chunks = 200, 100
+	clk := clock.New()
+	s := Start(t, Script{Clock: clk, Forget: true, Answer: always(Stream(chunks, 1, 300*time.Millisecond, 10*time.Millisecond)...)})
+	e := engine(t, dialled(t, s, clk, func(o *Options) { o.Timeouts.Idle = 10 * time.Second }))
+	replies := make(chan bench.Reply, callers)
+	due := clk.Now().Add(100 * time.Millisecond)
+	for range callers {
+		e.Caller().Send(due, talk(1, 100), 0, func(r bench.Reply) { replies <- r })
+	}
+	for range callers {
+		select {
+		case r := <-replies:
+			if r.Failure != "" || r.Chunks != chunks {
+				t.Fatalf("failure %q %s, %d chunks", r.Failure, r.Detail, r.Chunks)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("the loop sleeps although there is something to read")
+		}
 	}
 }

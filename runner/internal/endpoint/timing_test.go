@@ -25,12 +25,23 @@ import (
 // waits longer is merged by the kernel and keeps the last stamp only. The client reports that (MergedReads), and such
 // streams are not judged here. The 95th percentile is, since the server may be stopped between its stamp and its write.
 func TestTimesAreTrue(t *testing.T) {
+	t.Run("lanes", func(t *testing.T) {
+		timesAreTrue(t, func(s *Server, clk *clock.Clock, n int) []bench.Reply { return fleet(t, newClient(t, s, clk, nil), n) })
+	})
+	t.Run("loop", func(t *testing.T) {
+		timesAreTrue(t, func(s *Server, clk *clock.Clock, n int) []bench.Reply {
+			return engineFleet(t, engine(t, dialled(t, s, clk, nil)), n)
+		})
+	})
+}
+
+func timesAreTrue(t *testing.T, play func(s *Server, clk *clock.Clock, streams int) []bench.Reply) {
 	const streams, chunks, per = 200, 20, 2
 	clk := clock.New()
 	s := Start(t, Script{Clock: clk, Answer: func(r *Request) []Step {
 		return Stream(chunks, per, time.Duration(50+r.Ordinal)*time.Millisecond, 80*time.Millisecond)
 	}})
-	replies := fleet(t, newClient(t, s, clk, nil), streams)
+	replies := play(s, clk, streams)
 	s.Close()
 
 	var ttft, speed []float64 // errors: seconds, and relative
