@@ -136,12 +136,14 @@ static int header(struct stream *s) {
 }
 
 static void readable(struct stream *s) {
-    static char b[1 << 20];
+    static char b[(1 << 20) + 1], *cap;
     int body = s->skip > 0;
-    ssize_t n = body ? recv(s->fd, b, s->skip < sizeof b ? s->skip : sizeof b, 0) : recv(s->fd, s->in + s->got, HEAD - 1 - s->got, 0);
+    ssize_t n = body ? recv(s->fd, b, s->skip < sizeof b - 1 ? s->skip : sizeof b - 1, 0) : recv(s->fd, s->in + s->got, HEAD - 1 - s->got, 0);
     if (n < 0 && errno == EAGAIN) return;
     int ok = n > 0;
     if (ok && body) {
+        b[n] = 0; // clients that write the body by itself
+        if ((cap = strstr(b, "\"max_tokens\":"))) s->asked = atoi(cap + 13);
         if (!(s->skip -= (size_t)n)) s->got = 0, ok = whole(s);
     } else if (ok) {
         s->in[s->got += (size_t)n] = 0;
