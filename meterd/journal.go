@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -43,12 +44,14 @@ type journal struct {
 	run     string // of the last batch
 	seq     uint64
 	sources []string
-	unsure  []power.Loss // batches of the journal of which it is not known whether they are stored
+	owed    []power.Loss // what no batch has said yet: losses, and batches of the journal of which it is not known whether they are stored
+	unsaid  []power.Note // what happened and no batch has said yet
 }
 
 const (
 	journalTries = 3
-	journalLimit = 5 * time.Second // of one try
+	journalLimit = 5 * time.Second        // of one try
+	journalPause = 300 * time.Millisecond // between them: as long as it takes to make room, and more
 )
 
 // setSources says which sources are under way.
@@ -58,8 +61,41 @@ func (j *journal) setSources(names []string) {
 	j.sources = names
 }
 
-// write stores one batch with what happened, signed, and the losses. Notes get the present time and the sources under way.
+// write stores one batch with what happened, signed, and the losses. Notes get the present time. What cannot be stored now is in
+// the next batch that can.
 func (j *journal) write(ctx context.Context, notes []power.Note, losses []power.Loss) error {
+	segment := j.segments.Current()
+	for i := range notes {
+		notes[i].Time = segment.Stamp(j.segments.Now())
+	}
+	err := j.attempt(ctx, notes, losses)
+	if err != nil {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.owed = append(j.owed, losses...)
+		j.unsaid = append(j.unsaid, notes...)
+	}
+	return err
+}
+
+// record stores losses that are about to take place. If it cannot, they do not take place.
+func (j *journal) record(ctx context.Context, losses []power.Loss) error {
+	return j.attempt(ctx, nil, losses)
+}
+
+// attempt tries a few times, with a batch of its own each time, so that others can be stored in between: the store may be full,
+// and who makes room in it has to say here first what goes.
+func (j *journal) attempt(ctx context.Context, notes []power.Note, losses []power.Loss) (err error) {
+	for range journalTries {
+		if err = j.try(ctx, notes, losses); err == nil || ctx.Err() != nil || !clock.Sleep(ctx, journalPause) {
+			return err
+		}
+	}
+	return err
+}
+
+// try stores one batch.
+func (j *journal) try(ctx context.Context, notes []power.Note, losses []power.Loss) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	segment := j.segments.Current()
@@ -69,40 +105,30 @@ func (j *journal) write(ctx context.Context, notes []power.Note, losses []power.
 	j.seq++
 	b := &power.Batch{
 		Host: j.host, Boot: j.boot, Run: j.run, Source: journalSource, Seq: j.seq,
-		Clock: segment.State(j.segments.Kernel()), Losses: append(losses[:len(losses):len(losses)], j.unsure...),
+		Clock: segment.State(j.segments.Kernel()), Losses: slices.Concat(losses, j.owed), Notes: slices.Concat(j.unsaid, notes),
 	}
 	for _, name := range j.sources {
-		notes = append(notes, power.Note{Key: noteSource, Device: name, Value: "on"})
+		b.Notes = append(b.Notes, power.Note{Key: noteSource, Device: name, Value: "on", Time: segment.Stamp(j.segments.Now())})
 	}
-	for _, n := range notes {
-		n.Time = segment.Stamp(j.segments.Now())
-		b.Notes = append(b.Notes, n)
-	}
-	err := j.publish(ctx, b)
-	if err != nil {
-		j.unsure = append(j.unsure, power.Loss{Run: b.Run, Source: b.Source, First: b.Seq, Last: b.Seq, Reason: power.LostRefused})
+	limited, cancel := context.WithTimeout(ctx, journalLimit)
+	defer cancel()
+	if err := j.bus.PublishSigned(limited, b); err != nil {
+		j.refused(b)
 		return fmt.Errorf("write to the journal: %w", err)
 	}
-	j.unsure = nil
+	j.owed, j.unsaid = nil, nil
 	return nil
 }
 
-// publish tries a few times. It is the same batch each time, so it is stored once at most.
-func (j *journal) publish(ctx context.Context, b *power.Batch) (err error) {
-	for range journalTries {
-		limited, cancel := context.WithTimeout(ctx, journalLimit)
-		err = j.bus.PublishSigned(limited, b)
-		cancel()
-		if err == nil || ctx.Err() != nil || !clock.Sleep(ctx, 100*time.Millisecond) {
-			return err
+// refused notes that a batch of the journal is not known to be stored.
+func (j *journal) refused(b *power.Batch) {
+	if n := len(j.owed); n > 0 {
+		if l := &j.owed[n-1]; l.Run == b.Run && l.Source == b.Source && l.Reason == power.LostRefused && l.Last == b.Seq-1 {
+			l.Last = b.Seq
+			return
 		}
 	}
-	return err
-}
-
-// record stores losses that are about to take place.
-func (j *journal) record(ctx context.Context, losses []power.Loss) error {
-	return j.write(ctx, nil, losses)
+	j.owed = append(j.owed, power.Loss{Run: b.Run, Source: b.Source, First: b.Seq, Last: b.Seq, Reason: power.LostRefused})
 }
 
 // segment puts a new segment of the clock on record.
