@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -30,9 +31,12 @@ type Engine struct {
 	c     *Client
 	loops []*loop
 	next  atomic.Uint32
-	wg    sync.WaitGroup // loops, and requests that are concluded
+	wg    sync.WaitGroup // loops, and requests whose reply has not been given
 	alive context.Context
 	stop  context.CancelFunc
+
+	mu    sync.Mutex
+	ended bool
 }
 
 // mostLoops bounds the loops of an engine: each can do about 100,000 events a second.
@@ -68,11 +72,34 @@ func (e *Engine) Caller() Caller {
 	return newLine(e.loops[int(e.next.Add(1))%len(e.loops)])
 }
 
-// Close ends whatever is under way and returns when every reply has been given.
+// enter counts one more request that Close waits for. It reports false if the engine is closed.
+func (e *Engine) enter() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.ended {
+		e.wg.Add(1)
+	}
+	return !e.ended
+}
+
+// refuse gives the reply to a request that came after Close.
+func (e *Engine) refuse(done func(bench.Reply)) {
+	r := newReply()
+	e.c.fail(&r, errEnded, bench.Cancelled, errEnded.Error())
+	go done(r)
+}
+
+// Close ends whatever is under way and returns when every reply to it has been given.
 func (e *Engine) Close() {
+	e.mu.Lock()
+	e.ended = true
+	e.mu.Unlock()
 	e.stop()
 	for _, l := range e.loops {
 		l.close()
 	}
 	e.wg.Wait()
 }
+
+// errEnded is why a request is cancelled.
+var errEnded = errors.New("the run ended")

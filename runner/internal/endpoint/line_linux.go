@@ -60,10 +60,14 @@ func newLine(l *loop) *line { return &line{loop: l, slot: -1, fd: -1} }
 
 // Send implements Caller.
 func (n *line) Send(due clock.Stamp, play trajectory.Play, turn int, done func(bench.Reply)) {
-	n.loop.e.wg.Add(1) // until done was called
+	e := n.loop.e
+	if !e.enter() {
+		e.refuse(done)
+		return
+	}
 	if !n.loop.do(func() { n.schedule(due, play, turn, done) }) {
-		n.done = done
-		n.answer(n.refused(errEnded, bench.Cancelled, errEnded.Error()))
+		e.wg.Done()
+		e.refuse(done)
 	}
 }
 

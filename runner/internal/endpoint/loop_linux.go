@@ -4,7 +4,6 @@ package endpoint
 
 import (
 	"container/heap"
-	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -297,9 +296,6 @@ func (l *loop) watch(line *line) error {
 	l.byFD[line.fd] = line
 	return nil
 }
-
-// errEnded is why a request is cancelled.
-var errEnded = errors.New("the run ended")
 
 // timers is a heap of lines by their times.
 type timers []*line

@@ -29,7 +29,12 @@ func newWaiter(e *Engine) *waiter {
 
 // Send implements Caller.
 func (w *waiter) Send(due clock.Stamp, play trajectory.Play, turn int, done func(bench.Reply)) {
-	w.e.wg.Go(func() {
+	if !w.e.enter() {
+		w.e.refuse(done)
+		return
+	}
+	go func() {
+		defer w.e.wg.Done()
 		now := w.c.opt.Clock.Now
 		if clock.Sleep(w.alive, due.Sub(now())-prepareLead) {
 			// A failed Prepare is not the request's failure yet: Send tries once more and then says so.
@@ -41,7 +46,7 @@ func (w *waiter) Send(due clock.Stamp, play trajectory.Play, turn int, done func
 			w.drop()
 		}
 		done(reply)
-	})
+	}()
 }
 
 // Close implements Caller.
