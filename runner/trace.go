@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -71,20 +72,24 @@ func traceImportCommand() *cobra.Command {
 	var out traceOutput
 	var format, name, license, source string
 	var limits trajectory.Limits
+	var pause time.Duration
 	c := &cobra.Command{
 		Use:   "import FILE... -o OUT",
 		Short: "Turn recordings of other tools into a trajectory file",
 		Long: `Turn recordings of other tools into one trajectory file.
 
 The format is told by what a file holds; docs/formats-trajectory.md describes each. Sessions of SWE-agent, mini-swe-agent and
-OpenHands, ATIF documents, conversations of chat messages, parquet data sets and logs of requests are read as they are.
+OpenHands, ATIF documents, conversations of chat messages, parquet data sets, OpenTelemetry spans and logs of requests are read as
+they are. Traces without text (Weka, Mooncake, Bailian, Dynamo, TraceLab, TensorRT-LLM) get filler text of the recorded
+lengths that shares what their block hashes share.
 
 A trajectory that has a bad row is left out, and the row is reported with its file, line or item, and reason; the rest is
 imported. What is not exactly as recorded is reported too. The exit code is 1 if nothing could be imported.`,
 		Example: `  runner trace import agentic_coding.jsonl -o coding.jsonl.zst --license Apache-2.0
   runner trace import runs/*.traj -o swe.jsonl.zst
   runner trace import train-00000-of-00012.parquet -o sessions.jsonl.zst --license CC-BY-4.0
-  runner trace import traces/*.jsonl --format aa-replay -o aa.jsonl`,
+  runner trace import traces/*.jsonl --format aa-replay -o aa.jsonl
+  runner trace import weka/trace_*.json --max-pause 5m -o weka.jsonl.zst`,
 		Args: usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, files []string) error {
 			if !slices.Contains(trajectory.Formats(), format) {
@@ -92,6 +97,12 @@ imported. What is not exactly as recorded is reported too. The exit code is 1 if
 			}
 			if err := out.check(); err != nil {
 				return err
+			}
+			if pause < 0 {
+				return fault.Misuse(fmt.Errorf("--max-pause %v: must not be negative", pause))
+			}
+			if limits.Pause = pause; pause == 0 {
+				limits.Pause = -1
 			}
 			d, reports, err := limits.Import(files, trajectory.Format(format))
 			for _, r := range reports {
@@ -109,6 +120,7 @@ imported. What is not exactly as recorded is reported too. The exit code is 1 if
 	c.Flags().StringVar(&name, "name", "", "name of the data set (default: that of the first file)")
 	c.Flags().StringVar(&license, "license", "", "licence of the content, as an SPDX identifier")
 	c.Flags().StringVar(&source, "source", "", "where the content is from")
+	c.Flags().DurationVar(&pause, "max-pause", trajectory.DefaultPause, "where a trace does not tell tools from people, longest pause that is kept; longer ones are cut to it; 0: none is cut")
 	c.Flags().IntVar(&limits.Line, "max-line", 0, "longest line that is accepted, in bytes (default 64 MiB)")
 	return c
 }

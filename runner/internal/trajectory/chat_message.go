@@ -172,6 +172,14 @@ func put(ms []member, key string, value []byte) []member {
 	return append(out, member{key: key, value: value})
 }
 
+// putObject sets a member to an object, or leaves it out where that has no members.
+func putObject(ms []member, key string, inner []member) []member {
+	if len(inner) == 0 {
+		return without(ms, key)
+	}
+	return put(ms, key, object(inner))
+}
+
 // absent reports whether a member has no value.
 func absent(value []byte) bool { return len(value) == 0 || isNull(value) }
 

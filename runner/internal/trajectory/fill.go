@@ -84,3 +84,26 @@ func (s fills) appendWords(dst []byte, from, to int) []byte {
 	}
 	return dst
 }
+
+// begins reports whether the prompt begins with all of another and goes on after it.
+func (s fills) begins(with fills) bool {
+	last := len(with) - 1
+	for i, f := range with {
+		if i >= len(s) || s[i].id != f.id || s[i].n < f.n || i < last && s[i].n != f.n {
+			return false
+		}
+	}
+	return s.tokens() > with.tokens()
+}
+
+// upTo returns the first n tokens of the prompt.
+func (s fills) upTo(n int) (part fills) {
+	for _, f := range s {
+		if n <= 0 {
+			break
+		}
+		part = append(part, fill{f.id, min(f.n, n)})
+		n -= f.n
+	}
+	return part
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // gather is the state of importing a file whose items are whole conversations.
@@ -83,6 +84,17 @@ func (g *gather) chat(id string) *chat { return newChat(id, g.limits, g.report, 
 // id returns the first text among the members of these keys; otherwise the name of the file, with a number from the second
 // item on.
 func (g *gather) id(ms []member, keys ...string) string {
+	if id := named(ms, keys...); id != "" {
+		return id
+	}
+	if g.report.Rows == 1 {
+		return stem(g.in.file)
+	}
+	return fmt.Sprintf("%s-%d", stem(g.in.file), g.report.Rows)
+}
+
+// named returns the first text or number among the members of these keys as text; empty: there is none.
+func named(ms []member, keys ...string) string {
 	for _, key := range keys {
 		switch value := find(ms, key); kind(value) {
 		case "a string":
@@ -93,10 +105,7 @@ func (g *gather) id(ms []member, keys ...string) string {
 			return string(value)
 		}
 	}
-	if g.report.Rows == 1 {
-		return stem(g.in.file)
-	}
-	return fmt.Sprintf("%s-%d", stem(g.in.file), g.report.Rows)
+	return ""
 }
 
 // finish ends a conversation and takes it into the data set; about is what is known of it as a whole.
@@ -122,4 +131,17 @@ func (g *gather) add(t *Trajectory) {
 	}
 	g.d.Trajectories = append(g.d.Trajectories, t)
 	g.report.imported(t)
+}
+
+// pause cuts a pause that is longer than the limit.
+func (g *gather) pause(d time.Duration) time.Duration {
+	limit := g.limits.Pause
+	if limit == 0 {
+		limit = DefaultPause
+	}
+	if limit < 0 || d <= limit {
+		return d
+	}
+	g.report.note(fmt.Sprintf("a pause is longer than %v and cut to it", limit))
+	return limit
 }

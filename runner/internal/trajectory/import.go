@@ -28,6 +28,14 @@ const (
 	ATIF      Format = "atif"      // Agent Trajectory Interchange Format (Harbor)
 	Parquet   Format = "parquet"   // one session per row, as on Hugging Face
 	OpenAI    Format = "openai"    // logs of chat completions requests
+	OTel      Format = "otel"      // OpenTelemetry spans with GenAI attributes
+
+	// Formats without text.
+	Weka     Format = "weka"     // hashes of blocks, sessions with sub-agents
+	Mooncake Format = "mooncake" // hashes of blocks, one request per row
+	Dynamo   Format = "dynamo"   // NVIDIA Dynamo's request trace
+	TRTLLM   Format = "trt-llm"  // TensorRT-LLM's compact execution trace
+	TraceLab Format = "tracelab" // TraceLab's rounds of coding agents
 )
 
 // importer reads one format. What tells the format is looked at in the order of the table, rows before documents.
@@ -49,6 +57,12 @@ func importers() []importer {
 		{format: Native, row: has("agentwatt_trajectories"), read: Limits.importNative},
 		{format: AAReplay, row: has("conversation_idx", "messages"), read: Limits.importAAReplay},
 		{format: MLCommons, row: has("conversation_id", "turn", "role"), read: Limits.ImportMLCommons},
+		{format: Weka, row: isWeka, element: isWeka, document: objectThat(isWeka), read: Limits.importWeka},
+		{format: Mooncake, row: isMooncake, element: isMooncake, read: Limits.importMooncake},
+		{format: Dynamo, row: isDynamo, read: Limits.importDynamo},
+		{format: TRTLLM, row: isTRTLLM, document: objectThat(isTRTLLM), read: Limits.importTRTLLM},
+		{format: TraceLab, row: isTraceLab, element: isTraceLab, read: Limits.importTraceLab},
+		{format: OTel, row: isOTel, element: isOTelSpan, document: objectThat(isOTel), read: Limits.importOTel},
 		{format: SGLang, row: isSGLang, document: objectThat(isSGLang), read: Limits.importSGLang},
 		{format: SWEAgent, row: isSWEAgent, document: objectThat(isSWEAgent), read: Limits.importSWEAgent},
 		{format: OpenHands, row: isOpenHands, element: isOpenHandsEvent, document: objectThat(isOpenHands), read: Limits.importOpenHands},

@@ -58,7 +58,11 @@ func (it *items) next() ([]member, error) {
 		return it.element()
 	}
 	it.over = true
-	return members(it.compact.Bytes())
+	ms, err := members(it.compact.Bytes())
+	if err != nil {
+		return nil, it.errorf("the document %v", err)
+	}
+	return ms, nil
 }
 
 // open tells the layout by the first line.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 	"unicode/utf8"
 )
 
@@ -14,6 +15,10 @@ import (
 type Limits struct {
 	Line       int // bytes of one line; 0: 64 MiB
 	Trajectory int // bytes of the messages of one trajectory, its sub-agents included; 0: 256 MiB
+
+	// The longest pause before a request where the recording does not tell tools from people; what is longer is cut to it. 0: 10 s;
+	// negative: none is cut.
+	Pause time.Duration
 }
 
 // trajectory returns the limit of a trajectory's messages in bytes.
@@ -29,6 +34,9 @@ const (
 	defaultLine       = 64 << 20
 	defaultTrajectory = 256 << 20
 )
+
+// DefaultPause is what InferenceX's AgentX caps think times at.
+const DefaultPause = 10 * time.Second
 
 // maxErrors is how many errors of one file are collected before reading stops: enough to see a pattern.
 const maxErrors = 20

@@ -53,3 +53,12 @@ func usage(value []byte) (prompt, output int, err error) {
 	}
 	return prompt, output, nil
 }
+
+// unixMilli reads a time in milliseconds since 1970.
+func unixMilli(value []byte) (time.Time, error) {
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil || n < 0 || n > maxUnix*1000 {
+		return time.Time{}, fmt.Errorf("is %.40s, not a time", value)
+	}
+	return time.UnixMilli(n), nil
+}
