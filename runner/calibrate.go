@@ -102,11 +102,13 @@ func calibration(ctx context.Context, most float64, clk *clock.Clock) (c bench.C
 	return calibrate.Run(ctx, strings.TrimSpace(url), most, clk)
 }
 
+const notCalibrated = "the client was not calibrated (calibrate: false): its part in the times is not known"
+
 // calibrate calibrates before a search, as far as its load can go, and refuses a host on which the client keeps up with nothing.
 func (r *session) calibrate(ctx context.Context, stderr io.Writer) error {
 	if !r.config.Calibrate {
 		return r.dir.Update(func(m *rundir.Manifest) {
-			m.Notes = append(m.Notes, "the client was not calibrated (calibrate: false): its part in the times is not known")
+			m.Notes = append(m.Notes, notCalibrated)
 		})
 	}
 	fmt.Fprintln(stderr, "calibrating the client")

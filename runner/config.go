@@ -35,6 +35,7 @@ type config struct {
 	Profile       string            `yaml:"profile"`
 	MaxAgents     int               `yaml:"max_agents"`
 	Calibrate     bool              `yaml:"calibrate"`
+	Workers       workersConfig     `yaml:"workers"`
 	Timeouts      timeoutConfig     `yaml:"timeouts"`
 	Power         powerConfig       `yaml:"power"`
 	System        systemConfig      `yaml:"system"`
@@ -105,6 +106,7 @@ func defaults() config {
 		Seed:     42,
 		Tiers:    "deepseek-v4-pro",
 		Profile:  "aa-agentperf-2026-06", Calibrate: true,
+		Workers:  workersConfig{Wait: 2 * time.Minute, Listen: "127.0.0.1:4333"},
 		Timeouts: timeoutConfig{Connect: 10 * time.Second, FirstByte: 300 * time.Second, Idle: 120 * time.Second, Total: 900 * time.Second},
 		Power:    powerConfig{Bus: "auto", Idle: 30 * time.Second},
 	}
@@ -156,6 +158,9 @@ func (c config) check() error {
 	}
 	if c.Power.Topology != "" && len(c.Power.Devices) > 0 {
 		bad("power.devices and power.topology both say which devices must be present")
+	}
+	if err := c.Workers.check(); err != nil {
+		bad("%w", err)
 	}
 	if c.MaxAgents < 0 {
 		bad("max_agents is %d, want 0 or more", c.MaxAgents)

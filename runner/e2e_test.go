@@ -105,11 +105,11 @@ func (r *rig) startMeterd(listen string) {
 }
 
 // search starts a search and returns it with its output.
-func (r *rig) search(out string) (*exec.Cmd, *lockedBuffer) {
+func (r *rig) search(out string, more ...string) (*exec.Cmd, *lockedBuffer) {
 	r.t.Helper()
-	cmd := exec.Command("runner", "search", "--endpoint", r.endpoint, "--model", "simulated/demo", "--dataset", r.path("d.jsonl"),
+	cmd := exec.Command("runner", append([]string{"search", "--endpoint", r.endpoint, "--model", "simulated/demo", "--dataset", r.path("d.jsonl"),
 		"--tiers", r.path("tiers.yaml"), "--profile", r.path("profile.yaml"), "--output-mode", "exact", "--tool-time", "none",
-		"--bus", r.bus, "--idle", "1s", "--calibrate=false", "-o", out)
+		"--bus", r.bus, "--idle", "1s", "--calibrate=false", "-o", out}, more...)...)
 	var b lockedBuffer
 	cmd.Stdout, cmd.Stderr = &b, &b
 	if err := cmd.Start(); err != nil {

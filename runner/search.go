@@ -43,6 +43,7 @@ and keeps what was measured. A search with a published profile takes hours; --qu
 		Example: `  runner trace synth -o traces.jsonl
   runner search --endpoint http://gpu1:8000/v1 --model my-model --dataset traces.jsonl -o run-1
   runner search -c run.yaml --profile quick -o run-2
+  runner search -c run.yaml --workers 4 --workers-listen 127.0.0.1:4333 -o run-3
   runner search --print-config > run.yaml`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -78,6 +79,9 @@ and keeps what was measured. A search with a published profile takes hours; --qu
 	f.StringVar(&flags.Salt, "salt", flags.Salt, "salt before or after the system prompt")
 	f.Uint64Var(&flags.Seed, "seed", flags.Seed, "seed of assignment, start turns and tool times")
 	f.IntVar(&flags.MaxAgents, "max-agents", 0, "stop the search there (default: the profile's limit)")
+	f.IntVar(&flags.Workers.Count, "workers", 0, "let so many workers on other hosts make the load (runner worker)")
+	f.StringVar(&flags.Workers.Listen, "workers-listen", flags.Workers.Listen, "address at which workers find this run")
+	f.StringVar(&flags.Workers.Bus, "workers-bus", "", "or NATS URL of a server with JetStream at which both meet")
 	f.BoolVar(&flags.Calibrate, "calibrate", flags.Calibrate, "measure the load generator itself first")
 	f.StringVar(&flags.Power.Bus, "bus", flags.Power.Bus, "meterd's NATS URL, auto, or none")
 	f.StringVar(&flags.Power.NKeyFile, "nkey", "", "file of the runner's key, where the bus wants one; meterd key --file makes it")
@@ -107,8 +111,11 @@ func mergeConfig(cmd *cobra.Command, file string, flags config) (config, error) 
 		"output-mode": func() { c.Output.Mode = flags.Output.Mode }, "output-cap": func() { c.Output.Cap = flags.Output.Cap },
 		"tool-time": func() { c.ToolTime.Mode = flags.ToolTime.Mode }, "tool-scale": func() { c.ToolTime.Scale = flags.ToolTime.Scale },
 		"salt": func() { c.Salt = flags.Salt }, "seed": func() { c.Seed = flags.Seed },
-		"calibrate":  func() { c.Calibrate = flags.Calibrate },
-		"max-agents": func() { c.MaxAgents = flags.MaxAgents }, "bus": func() { c.Power.Bus = flags.Power.Bus },
+		"workers":        func() { c.Workers.Count = flags.Workers.Count },
+		"workers-listen": func() { c.Workers.Listen = flags.Workers.Listen },
+		"workers-bus":    func() { c.Workers.Bus = flags.Workers.Bus },
+		"calibrate":      func() { c.Calibrate = flags.Calibrate },
+		"max-agents":     func() { c.MaxAgents = flags.MaxAgents }, "bus": func() { c.Power.Bus = flags.Power.Bus },
 		"nkey":         func() { c.Power.NKeyFile = flags.Power.NKeyFile },
 		"bus-ca":       func() { c.Power.CAFile = flags.Power.CAFile },
 		"topology":     func() { c.Power.Topology = flags.Power.Topology },
@@ -189,19 +196,15 @@ func (r *session) search(ctx context.Context, out string, stderr io.Writer) (err
 		return fault.Hint(fault.Misuse(err), "choose another directory with -o")
 	}
 	r.dir = dir
-	if err := errors.Join(r.saveConfig(), r.saveAssignment(), r.saveLayout(), r.calibrate(ctx, stderr)); err != nil {
+	if err := errors.Join(r.saveConfig(), r.saveAssignment(), r.saveLayout()); err != nil {
 		return err
 	}
-	engine, err := r.load.client.Engine(0)
+	fleet, closed, err := r.fleet(ctx, stderr)
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
-	s := &search.Search{
-		Experiment: r.exp, Plan: r.plan, Dir: r.dir, Clock: r.clk, Watch: newWatcher(stderr).show,
-		Open:  func() agent.Lane { return engine.Caller() },
-		Limit: r.load.client.Cap,
-	}
+	defer closed()
+	s := &search.Search{Experiment: r.exp, Fleet: fleet, Dir: r.dir, Clock: r.clk, Watch: newWatcher(stderr).show}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx)) // power is followed to the end of an interrupted run too
 	defer stop()
 	var wg sync.WaitGroup

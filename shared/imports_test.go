@@ -29,6 +29,7 @@ var forbidden = []struct{ dir, match, reason string }{
 	{"runner/internal/bench", `^agentwatt/(shared/(bus|wire)|runner)`, "bench is the core that others use"},
 	{"runner/internal/agent", `internal/endpoint`, "agent and endpoint are siblings; main joins them"},
 	{"runner/internal/endpoint", `internal/agent`, "agent and endpoint are siblings; main joins them"},
+	{"runner/internal/worker", `internal/(endpoint|search)`, "a worker plays what it is given; main joins them"},
 	{"runner/internal/trajectory", `internal/(agent|endpoint|bench|simulate)`, "the model comes before its users"},
 	{"runner/internal/report", `^net($|/)|internal/(agent|endpoint|simulate|search)`, "a report is made from files"},
 }
@@ -38,7 +39,7 @@ const pure = `^(net|os|log|log/slog|os/signal|net/http|syscall|math/rand)($|/htt
 // only says that a dependency is imported under one directory alone, or under those of a list: what drags in a world stays
 // in its room.
 var only = []struct{ match, dir string }{
-	{`^github.com/nats-io/nats`, "shared/bus"},
+	{`^github.com/nats-io/nats`, "shared/bus runner/internal/worker"},
 	{`^github.com/nats-io/nkeys`, "shared/evidence"},
 	{`^github.com/NVIDIA/go-nvml`, "meterd/internal/nvml"},
 	{`^github.com/bougou/go-ipmi`, "meterd/internal/ipmi"},

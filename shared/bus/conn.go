@@ -35,8 +35,8 @@ type Credentials struct {
 	CertFile, KeyFile string // certificate of the reader, where the server wants one
 }
 
-// options turns the files into what the connection needs.
-func (c Credentials) options() ([]nats.Option, error) {
+// Options turns the files into what the connection needs.
+func (c Credentials) Options() ([]nats.Option, error) {
 	var out []nats.Option
 	if c.NKeyFile != "" {
 		key, err := evidence.ReadKey(c.NKeyFile)
@@ -58,7 +58,7 @@ func (c Credentials) options() ([]nats.Option, error) {
 // once connected the Conn comes back to a server that went away, for as long as it takes.
 func Dial(ctx context.Context, url string, as Credentials) (*Conn, error) {
 	name := Redact(url)
-	options, err := as.options()
+	options, err := as.Options()
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", name, err)
 	}

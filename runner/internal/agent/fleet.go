@@ -21,6 +21,9 @@ type Fleet struct {
 	Spawn float64                   // agents started per second; 0: all at once
 	Emit  func(bench.Record)        // called from the agents' goroutines when a turn is over; must be quick
 
+	// The agents' numbers are First, First+Step, First+2*Step, ...: several fleets that are one have different ones. Step 0 is 1.
+	First, Step int
+
 	mu      sync.Mutex
 	target  int
 	slots   []*slot       // by agent number
@@ -97,7 +100,7 @@ func (f *Fleet) spawn(ctx context.Context) {
 		f.slots = append(f.slots, &slot{})
 	}
 	s := f.slots[number]
-	a := &agent{slot: number, plan: f.Plan, open: f.Open, now: f.Now, limit: f.Limit, emit: f.Emit}
+	a := &agent{slot: f.First + number*max(f.Step, 1), plan: f.Plan, open: f.Open, now: f.Now, limit: f.Limit, emit: f.Emit}
 	if a.limit == nil {
 		a.limit = func(trajectory.Turn) int { return 0 }
 	}

@@ -118,6 +118,9 @@ func (e *evaluation) invalid(phase Phase, x Experiment) (reasons []string) {
 	if e.facts.Reason == EndInterrupted {
 		add("the phase was interrupted")
 	}
+	if e.facts.Lost != "" {
+		add("a part of the load was lost: %s", e.facts.Lost)
+	}
 	if e.window == (Window{}) {
 		add("the window never began: not all %d agents became active and stayed so", e.facts.Agents)
 		return reasons

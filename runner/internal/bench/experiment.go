@@ -35,6 +35,7 @@ type Experiment struct {
 	Power       PowerPlan   `json:"power"`  //
 
 	Calibration *Calibration `json:"calibration,omitempty"` // of the load generator, before the run; nil: it was not done
+	Workers     []Worker     `json:"workers,omitempty"`     // that made the load; nil: the runner itself
 }
 
 // System describes what was tested and who says so. Free text is disclosed as given.

@@ -56,6 +56,7 @@ const (
 	EndCertain     EndReason = "failure-certain" // more violations than the rest of the phase could make good
 	EndTimeout     EndReason = "timeout"         // never a pass
 	EndInterrupted EndReason = "interrupted"     // by the user or a crash; judged by nobody
+	EndLost        EndReason = "load-lost"       // a part of the load generator; PhaseFacts.Lost says which. Never valid
 )
 
 // PhaseFacts is what the load generator fixed about a phase before any power was read. They are in run.json.
@@ -70,6 +71,9 @@ type PhaseFacts struct {
 	End         clock.Stamp `json:"end_unix_nanos"`          // requests begun inside the window drained, or given up
 	Reason      EndReason   `json:"end_reason"`              //
 	Client      ClientCost  `json:"client"`                  //
+
+	Lost    string        `json:"lost,omitempty"`    // what was lost, with EndLost
+	Workers []WorkerFacts `json:"workers,omitempty"` // nil: the load was made by the coordinator itself
 }
 
 // ClientCost is what the load generator cost and how late it was during a phase: the observer observed.

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// mostClockError is the error of a worker's clock above which it is told: windows are seconds to minutes long.
+const mostClockError = 10 * time.Millisecond
+
 // mostStolen is the share of stolen processor time above which it is told.
 const mostStolen = 0.02
 
@@ -38,6 +41,14 @@ func (e *evaluation) warnings(p Phase) (list []string) {
 	}
 	if h := p.Client.Host; h != nil && h.Stolen > mostStolen {
 		add("%.1f %% of the load generator's processor time was given to others by its hypervisor (steal)", 100*h.Stolen)
+	}
+	for _, w := range e.facts.Workers {
+		if !w.Answered {
+			add("worker %s did not tell its costs", w.Name)
+		}
+		if off := w.Clock.Error(); off > mostClockError {
+			add("stamps of worker %s may be off by %v on the coordinator's clock", w.Name, off.Round(time.Microsecond))
+		}
 	}
 	if models := e.models(); len(models) > 1 {
 		add("the server named more than one model: %s", strings.Join(models, ", "))

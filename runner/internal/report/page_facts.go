@@ -82,13 +82,16 @@ func methodFacts(r bench.Result) []fact {
 	for _, t := range r.Run.Tiers {
 		list = append(list, fact{"tier " + t.Name, limits(t)})
 	}
+	if len(r.Run.Workers) > 0 {
+		list = append(list, fact{"workers", workers(r)})
+	}
 	return append(list,
 		fact{"agents started", decimal(p.Spawn) + " per second, each at a turn below " + strconv.Itoa(p.StartTurns)},
 		fact{"window begins", fmt.Sprintf("all N active for %s, and %s after the change of N", span(p.Hold), span(p.Settle))},
 		fact{"window ends", fmt.Sprintf("at least %s, %s completed, %d per agent", span(p.MinWindow), trajectories(p.MinTrajectories), p.MinPerAgent)},
 		fact{"undecided windows", fmt.Sprintf("extended up to %s times their length", decimal(p.Extend))},
 		fact{"phase timeout", span(p.Timeout)},
-		fact{"client", client(r.Run.Calibration)},
+		fact{"client", client(r.Run)},
 		fact{"search", fmt.Sprintf("up to %s, resolution %s or %s, %s of the edge", plural(p.MaxAgents, "agent"), plural(p.Step, "agent"),
 			percent(p.Relative), plural(p.Retests, "re-test"))})
 }

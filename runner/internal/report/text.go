@@ -44,7 +44,10 @@ func heading(b *bytes.Buffer, r bench.Result) {
 		method += ", INCOMPLETE"
 	}
 	wrap(b, "method   ", method)
-	wrap(b, "client   ", client(x.Calibration))
+	wrap(b, "client   ", client(x))
+	if len(x.Workers) > 0 {
+		wrap(b, "workers  ", workers(r))
+	}
 	wrap(b, "load     ", fmt.Sprintf("%s, output %s, tool time %s, salt %s the system prompt, seed %d", x.Dataset, x.Output, x.ToolTime, x.Salt, x.Seed))
 }
 

@@ -227,7 +227,14 @@ func powerNotices(where string, scopes []bench.ScopePower, all bool) (list []not
 }
 
 // client says what the load generator was seen to do before the run.
-func client(c *bench.Calibration) string {
+func client(x bench.Experiment) string {
+	if n := len(x.Workers); n > 0 {
+		return plural(n, "worker") + ", " + calibrated(x.Calibration)
+	}
+	return calibrated(x.Calibration)
+}
+
+func calibrated(c *bench.Calibration) string {
 	if c == nil {
 		return "not calibrated: its part in the times is not known"
 	}

@@ -87,7 +87,7 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Manifest.Complete || len(r.Manifest.Phases) != 1 || r.Manifest.Phases[0] != facts {
+	if !r.Manifest.Complete || len(r.Manifest.Phases) != 1 || !cmp.Equal(r.Manifest.Phases[0], facts) {
 		t.Errorf("manifest %+v", r.Manifest)
 	}
 	for _, name := range []string{"requests/phase-0001.parquet", "result.json"} {

@@ -23,6 +23,9 @@ type meterSelf struct {
 	sched, pause *metrics.Float64Histogram
 }
 
+// Costs returns a function that returns what the process cost since.
+func Costs() (since func() bench.ClientCost) { return startCost().since }
+
 func startCost() meterSelf {
 	s := read()
 	return meterSelf{cpu: cpuTime(), host: processors(procStat), sched: s[0].Value.Float64Histogram(), pause: s[1].Value.Float64Histogram()}

@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -33,6 +34,9 @@ func (r *running) probe(ctx context.Context, ask bench.Ask) (bench.Phase, error)
 	if r.Power != nil {
 		r.Power.Forget(p.facts.Begin)
 	}
+	if r.crew != nil {
+		r.crew.Costs(ctx) // those of before the phase
+	}
 	p.facts.Reason = p.run(ctx)
 	return p.close(ctx)
 }
@@ -44,15 +48,15 @@ func (p *phase) run(ctx context.Context) bench.EndReason {
 	defer cancel()
 	full, err := p.gather(limit)
 	if err != nil {
-		return reasonOf(ctx)
+		return p.reasonOf(ctx)
 	}
 	p.facts.Full = full
 	p.facts.WindowBegin = bench.WindowBegins(p.facts, profile)
 	for now := p.Clock.Now(); now < p.facts.WindowBegin; now = p.Clock.Now() {
 		p.watch("settling", p.facts.WindowBegin.Sub(now))
-		if !clock.Sleep(limit, min(p.tick(), p.facts.WindowBegin.Sub(now))) {
+		if !clock.Sleep(limit, min(p.tick(), p.facts.WindowBegin.Sub(now))) || p.lost() {
 			p.facts.WindowBegin = 0
-			return reasonOf(ctx)
+			return p.reasonOf(ctx)
 		}
 	}
 	return p.window(ctx)
@@ -79,10 +83,13 @@ func (p *phase) gather(ctx context.Context) (clock.Stamp, error) {
 	}
 }
 
-// reasonOf tells a phase that ran out of time from one that was interrupted.
-func reasonOf(ctx context.Context) bench.EndReason {
-	if ctx.Err() != nil {
+// reasonOf tells a phase that ran out of time from one that was interrupted or lost a part of its load.
+func (p *phase) reasonOf(ctx context.Context) bench.EndReason {
+	switch {
+	case ctx.Err() != nil:
 		return bench.EndInterrupted
+	case p.lost():
+		return bench.EndLost
 	}
 	return bench.EndTimeout
 }
@@ -100,6 +107,8 @@ func (p *phase) window(ctx context.Context) (reason bench.EndReason) {
 		switch {
 		case !alive:
 			return bench.EndInterrupted
+		case p.lost():
+			return bench.EndLost
 		case p.tally.FailureCertain(p.facts, profile, now, p.waiting()):
 			return bench.EndCertain
 		case bench.StopRule(profile, p.facts.WindowBegin, now, completed):
@@ -153,8 +162,10 @@ func (p *phase) close(ctx context.Context) (bench.Phase, error) {
 	}
 	p.drain(ctx)
 	p.facts.End = p.Clock.Now()
-	p.facts.Client = p.cost.since()
-	records := slices.Concat(p.log.take(), p.unfinished())
+	p.costs(ctx)
+	open := p.unfinished()
+	records := p.log.take()
+	records = slices.Concat(records, without(open, records))
 	if err := p.Dir.WritePhase(p.facts.Index, records); err != nil {
 		return bench.Phase{}, err
 	}
@@ -168,8 +179,11 @@ func (p *phase) close(ctx context.Context) (bench.Phase, error) {
 		out.Power, _ = bench.Join(w, p.Power.Batches(), p.Experiment.Power, p.host())
 	}
 	p.tell(Progress{Stage: "done", Phase: p.facts.Index, Agents: p.facts.Agents, Purpose: p.facts.Purpose, Done: &out})
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return out, context.Cause(ctx)
+	case p.lost():
+		return out, fmt.Errorf("%w: phase %d: %s", ErrInvalid, p.facts.Index, p.facts.Lost)
 	}
 	return out, nil
 }
@@ -209,7 +223,7 @@ func (p *phase) drain(ctx context.Context) {
 	}
 	for len(p.unfinished()) > 0 {
 		p.watch("draining", 0)
-		if !clock.Sleep(ctx, p.tick()) {
+		if !clock.Sleep(ctx, p.tick()) || p.lost() {
 			return
 		}
 	}

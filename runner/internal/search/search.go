@@ -10,19 +10,26 @@ import (
 	"sync"
 	"time"
 
-	"agentwatt/runner/internal/agent"
 	"agentwatt/runner/internal/bench"
 	"agentwatt/runner/internal/rundir"
-	"agentwatt/runner/internal/trajectory"
 	"agentwatt/shared/clock"
 )
+
+// Fleet is the agents of a run.
+type Fleet interface {
+	// Resize brings the fleet to n agents and blocks until exactly n are active and none is about to leave. It returns the stamp of that
+	// moment. ctx bounds the wait; agents live until lifetime ends.
+	Resize(ctx, lifetime context.Context, n int) (full clock.Stamp, err error)
+	// InFlight returns what is known of the requests under way. The records of all that ended before have been emitted by then.
+	InFlight() []bench.Record
+	Active() int // agents that are live, leaving ones included
+	Wait()       // until every agent has ended; their lifetime has
+}
 
 // Search is one run.
 type Search struct {
 	Experiment bench.Experiment
-	Plan       agent.Plan
-	Open       func() agent.Lane         // a new agent's lane to the endpoint
-	Limit      func(trajectory.Turn) int // output tokens that a turn's request allows
+	Fleet      func(ctx context.Context, emit func(bench.Record)) (Fleet, error) // emit may be called from any goroutine
 	Dir        *rundir.Dir
 	Clock      *clock.Clock
 	Power      *Power         // nil: nothing is metered
@@ -41,9 +48,13 @@ func (s *Search) Run(ctx context.Context) error {
 	defer stop()
 	anchors.Go(func() { s.keepAnchors(lifetime) })
 	r := &running{Search: s, lifetime: lifetime}
-	r.fleet = &agent.Fleet{Plan: s.Plan, Open: s.Open, Limit: s.Limit, Now: s.Clock.Now, Spawn: s.Experiment.Profile.Spawn, Emit: r.log.add}
+	var err error
+	if r.fleet, err = s.Fleet(ctx, r.log.add); err != nil {
+		return errors.Join(err, s.conclude(ctx, err))
+	}
+	r.crew, _ = r.fleet.(Crew)
 
-	err := r.idle(ctx, "idle before", func(m *rundir.Manifest, sp rundir.Span) { m.IdleBefore = &sp })
+	err = r.idle(ctx, "idle before", func(m *rundir.Manifest, sp rundir.Span) { m.IdleBefore = &sp })
 	if err == nil {
 		err = r.search(ctx)
 	}
@@ -116,7 +127,8 @@ func (s *Search) keepAnchors(ctx context.Context) {
 type running struct {
 	*Search
 	lifetime context.Context // of the agents
-	fleet    *agent.Fleet
+	fleet    Fleet
+	crew     Crew // nil: the load is made here
 	log      log
 	phases   int
 }

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -62,9 +63,14 @@ func (s truthSet) search(t *testing.T, plan agent.Plan) found {
 		}
 		sent := &sent{}
 		run := &Search{
-			Experiment: x, Plan: plan, Dir: d, Clock: f.system.clock, Limit: f.system.client.Cap,
+			Experiment: x, Dir: d, Clock: f.system.clock,
 			Power: &Power{Dir: d, Now: f.system.clock.Now},
-			Open:  func() agent.Lane { return &loggedLane{Lane: f.system.engine.Caller(), sent: sent} },
+			Fleet: func(_ context.Context, emit func(bench.Record)) (Fleet, error) {
+				return &agent.Fleet{
+					Plan: plan, Limit: f.system.client.Cap, Now: f.system.clock.Now, Spawn: x.Profile.Spawn, Emit: emit,
+					Open: func() agent.Lane { return &loggedLane{Lane: f.system.engine.Caller(), sent: sent} },
+				}, nil
+			},
 		}
 		stop := meter(t, f.system, s.params, run.Power.take)
 		err = run.Run(t.Context())
