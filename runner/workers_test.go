@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"net"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -17,7 +18,9 @@ import (
 func (r *rig) workers(n int, listen string) (list []*exec.Cmd, said []*lockedBuffer) {
 	r.t.Helper()
 	for i := range n {
-		cmd := exec.Command("runner", "worker", "--bus", "nats://"+listen, "--name", fmt.Sprint("w", i+1), "--once")
+		// A way of its own to the coordinator, longer there than back.
+		near := delayed(r.t, listen, time.Duration(i)*8*time.Millisecond, time.Duration(i)*2*time.Millisecond)
+		cmd := exec.Command("runner", "worker", "--bus", "nats://"+near, "--name", fmt.Sprint("w", i+1), "--once")
 		b := &lockedBuffer{}
 		cmd.Stdout, cmd.Stderr = b, b
 		if err := cmd.Start(); err != nil {
@@ -91,6 +94,9 @@ func checkShares(t *testing.T, r bench.Result) {
 	}
 	for _, w := range p.Workers {
 		c := w.Clock
+		if far := w.Name != "w1"; far && c.Way < 2*time.Millisecond {
+			t.Errorf("worker %s is %v away: the delay is missing", w.Name, c.Way)
+		}
 		if !w.Answered || w.Records == 0 || w.Client.CPU == 0 || c.Measurements == 0 || !c.SameBoot || c.Ahead.Abs() > c.Within || c.Within > time.Second {
 			t.Errorf("worker %+v: want records, costs, and a clock that is the same within the error of its measurement", w)
 		}
@@ -139,4 +145,59 @@ func waitFor(t *testing.T, b *lockedBuffer, what *regexp.Regexp) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatalf("%s was not said within a minute:\n%s", what, b)
+}
+
+// delayed returns the address of a way to another one on which everything takes so long, there and back.
+func delayed(t *testing.T, to string, there, back time.Duration) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				near.Close() // it is not up yet: the worker tries again
+				continue
+			}
+			go carry(far, near, there)
+			go carry(near, far, back)
+		}
+	}()
+	return l.Addr().String()
+}
+
+// carry copies what comes, d later.
+func carry(to, from net.Conn, d time.Duration) {
+	defer to.Close()
+	type part struct {
+		due  time.Time
+		data []byte
+	}
+	parts := make(chan part, 1024)
+	go func() {
+		defer close(parts)
+		for {
+			b := make([]byte, 64<<10)
+			n, err := from.Read(b)
+			if n > 0 {
+				parts <- part{time.Now().Add(d), b[:n]}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for p := range parts {
+		time.Sleep(time.Until(p.due))
+		if _, err := to.Write(p.data); err != nil {
+			return
+		}
+	}
 }

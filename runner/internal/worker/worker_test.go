@@ -76,7 +76,9 @@ func hosts(t *testing.T, url string, as bus.Credentials, n int) {
 		clk := clock.New()
 		h := &Host{
 			Name: fmt.Sprint("w", i), Version: "test", Clock: clk, Log: slog.New(slog.DiscardHandler),
-			Costs: func() func() bench.ClientCost { return func() bench.ClientCost { return bench.ClientCost{CPU: time.Second} } },
+			Costs: func() func() bench.ClientCost {
+				return func() bench.ClientCost { return bench.ClientCost{CPU: time.Second} }
+			},
 			Build: func(_ context.Context, job Job) (Load, error) {
 				if string(job.Endpoint) == `"no"` {
 					return Load{}, errors.New("the endpoint is not there")
