@@ -35,6 +35,7 @@ type config struct {
 	Profile       string            `yaml:"profile"`
 	MaxAgents     int               `yaml:"max_agents"`
 	Calibrate     bool              `yaml:"calibrate"`
+	Fixed         fixedConfig       `yaml:"fixed"`
 	Workers       workersConfig     `yaml:"workers"`
 	Timeouts      timeoutConfig     `yaml:"timeouts"`
 	Power         powerConfig       `yaml:"power"`
@@ -106,6 +107,7 @@ func defaults() config {
 		Seed:     42,
 		Tiers:    "deepseek-v4-pro",
 		Profile:  "aa-agentperf-2026-06", Calibrate: true,
+		Fixed:    fixedConfig{Windows: 1},
 		Workers:  workersConfig{Wait: 2 * time.Minute, Listen: "127.0.0.1:4333"},
 		Timeouts: timeoutConfig{Connect: 10 * time.Second, FirstByte: 300 * time.Second, Idle: 120 * time.Second, Total: 900 * time.Second},
 		Power:    powerConfig{Bus: "auto", Idle: 30 * time.Second},
@@ -159,8 +161,10 @@ func (c config) check() error {
 	if c.Power.Topology != "" && len(c.Power.Devices) > 0 {
 		bad("power.devices and power.topology both say which devices must be present")
 	}
-	if err := c.Workers.check(); err != nil {
-		bad("%w", err)
+	for _, err := range []error{c.Workers.check(), c.Fixed.check()} {
+		if err != nil {
+			bad("%w", err)
+		}
 	}
 	if c.MaxAgents < 0 {
 		bad("max_agents is %d, want 0 or more", c.MaxAgents)

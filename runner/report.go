@@ -133,6 +133,9 @@ var errInvalid = errors.New("measured, but the measurement does not count: see t
 // standing turns a result into the command's outcome: an invalid figure or phase at an edge is exit code 3.
 func standing(r bench.Result) error {
 	for _, t := range r.Tiers {
+		if f := t.Fixed; f != nil && f.Invalid > 0 && f.Passed+f.Failed == 0 {
+			return fault.NotCounted(errInvalid)
+		}
 		for _, f := range t.Figures {
 			if f.Standing == bench.InvalidValue {
 				return fault.NotCounted(errInvalid)

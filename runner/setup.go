@@ -40,6 +40,9 @@ func openLoad(ctx context.Context, c config, clk *clock.Clock) (*load, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.Fixed.diagnose(data, &opt); err != nil {
+		return nil, err
+	}
 	if l.client, err = endpoint.New(opt); err != nil {
 		return nil, err
 	}
@@ -136,6 +139,7 @@ func rules(c config) (tiers []bench.Tier, sum string, p bench.Profile, err error
 	if c.MaxAgents > 0 {
 		p.MaxAgents = c.MaxAgents
 	}
+	tiers, p = c.Fixed.rules(tiers, p)
 	return tiers, sum, p, nil
 }
 

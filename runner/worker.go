@@ -177,6 +177,9 @@ func (r *session) order() (worker.Job, error) {
 	if err != nil {
 		return worker.Job{}, err
 	}
+	if r.config.Fixed.Diagnose == bench.PrefillOnly {
+		opt.Fixed = 1 // the trajectories of the other diagnosis are sent as they are played
+	}
 	said, err := json.Marshal(orderOf(opt, r.load.client.Mode()))
 	if err != nil {
 		return worker.Job{}, fmt.Errorf("write the order: %w", err)

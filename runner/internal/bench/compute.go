@@ -50,7 +50,11 @@ func Compute(e Evidence) (Result, error) {
 	if len(e.Batches) > 0 {
 		r.IdleBefore, r.IdleAfter = recording.idle(e.IdleBefore, x.Power), recording.idle(e.IdleAfter, x.Power)
 	}
-	r.Tiers = Conclude(x.Profile.Bounds(), x.Tiers, r.Phases)
+	if x.Fixed != nil {
+		r.Tiers = concludeReplay(*x.Fixed, x.Tiers, r.Phases)
+	} else {
+		r.Tiers = Conclude(x.Profile.Bounds(), x.Tiers, r.Phases)
+	}
 	r.Complete = e.Complete
 	for i := range r.Tiers {
 		t := &r.Tiers[i]
@@ -76,7 +80,7 @@ func (r *Recording) idle(w Window, plan PowerPlan) []ScopePower {
 
 // Comparable reports whether the experiment's rules and modes are those of the published method its profile names.
 func (x Experiment) Comparable() bool {
-	return x.Profile.published() && x.Output == "free" && x.ToolTime == "sampled"
+	return x.Profile.published() && x.Output == "free" && x.ToolTime == "sampled" && x.Fixed == nil
 }
 
 // doubts lists what a reader of the whole result must know.
@@ -84,6 +88,12 @@ func (r Result) doubts(powered bool, bad []error) (list []string) {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if r.Simulated {
 		add("SIMULATED: the endpoint or a meter is simulated; nothing here is evidence about hardware")
+	}
+	if f := r.Run.Fixed; f != nil {
+		add("a replay at %d agents, not a search: how many the system serves, and agents per megawatt, are not known from it", f.Agents)
+		if f.Diagnose != "" {
+			add("diagnosis of %s only: the load is not that of agents, and no tier is judged", f.Diagnose)
+		}
 	}
 	if !r.Comparable {
 		add("not comparable: the profile or the modes are not those of a published method")

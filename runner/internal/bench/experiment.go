@@ -34,6 +34,7 @@ type Experiment struct {
 	System      System      `json:"system"` //
 	Power       PowerPlan   `json:"power"`  //
 
+	Fixed       *Fixed       `json:"fixed,omitempty"`       // a replay at one number of agents; nil: a search
 	Calibration *Calibration `json:"calibration,omitempty"` // of the load generator, before the run; nil: it was not done
 	Workers     []Worker     `json:"workers,omitempty"`     // that made the load; nil: the runner itself
 }

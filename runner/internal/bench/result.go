@@ -229,6 +229,7 @@ type TierResult struct {
 	Phase      int        `json:"phase"`   // index of the phase whose window gives the figures: the last pass at Agents; 0: none
 	Figures    []Figure   `json:"figures"` // one per headline scope with power
 	Notes      []string   `json:"notes,omitempty"`
+	Fixed      *Tried     `json:"fixed,omitempty"` // of a replay at one N: there was no search, and Agents is 0
 }
 
 // Retest is one repetition of an N that had been judged before.

@@ -13,6 +13,8 @@ import (
 // answer says a tier's N with its bracket and its doubts, in one line.
 func answer(t bench.TierResult) string {
 	switch {
+	case t.Fixed != nil:
+		return replayed(*t.Fixed)
 	case t.Agents == 0 && !t.Complete:
 		return "no answer: the search did not get there"
 	case t.Agents == 0:
@@ -21,6 +23,19 @@ func answer(t bench.TierResult) string {
 		return fmt.Sprintf("at least %s; %s", plural(t.Agents, "agent"), strings.Join(support(t), "; "))
 	}
 	return fmt.Sprintf("%s; %s", plural(t.Agents, "agent"), strings.Join(support(t), "; "))
+}
+
+// replayed says what the windows of a replay came to.
+func replayed(f bench.Tried) string {
+	verdict := "neither met nor missed by"
+	switch {
+	case f.Passed > 0 && f.Failed == 0:
+		verdict = "met by"
+	case f.Failed > 0 && f.Passed == 0:
+		verdict = "missed by"
+	}
+	return fmt.Sprintf("%s %s: of %s %d passed, %d failed, %d were invalid; the largest number was not searched for",
+		verdict, plural(f.Agents, "agent"), plural(f.Passed+f.Failed+f.Invalid, "window"), f.Passed, f.Failed, f.Invalid)
 }
 
 // support lists what an answer stands on: the bracket, the re-tests, the confidence, the contradictions.

@@ -77,6 +77,9 @@ var ErrInvalid = errors.New("the measurement, not the system, failed")
 
 // search runs the phases. What bench says without a phase having failed to run is that phases were invalid.
 func (r *running) search(ctx context.Context) error {
+	if f := r.Experiment.Fixed; f != nil {
+		return bench.Replay(ctx, *f, r.probe)
+	}
 	var failed error
 	_, err := bench.Search(ctx, r.Experiment.Profile.Bounds(), r.Experiment.Tiers, nil, func(ctx context.Context, ask bench.Ask) (bench.Phase, error) {
 		p, err := r.probe(ctx, ask)
