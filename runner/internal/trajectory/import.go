@@ -28,6 +28,7 @@ const (
 	ATIF      Format = "atif"      // Agent Trajectory Interchange Format (Harbor)
 	Parquet   Format = "parquet"   // one session per row, as on Hugging Face
 	OpenAI    Format = "openai"    // logs of chat completions requests
+	Journal   Format = "journal"   // what runner record writes down
 )
 
 // importer reads one format. What tells the format is looked at in the order of the table, rows before documents.
@@ -47,6 +48,7 @@ type importer struct {
 func importers() []importer {
 	return []importer{
 		{format: Native, row: has("agentwatt_trajectories"), read: Limits.importNative},
+		{format: Journal, row: has("agentwatt_journal"), read: Limits.importJournal},
 		{format: AAReplay, row: has("conversation_idx", "messages"), read: Limits.importAAReplay},
 		{format: MLCommons, row: has("conversation_id", "turn", "role"), read: Limits.ImportMLCommons},
 		{format: SGLang, row: isSGLang, document: objectThat(isSGLang), read: Limits.importSGLang},
