@@ -1,4 +1,3 @@
-// Package record is a proxy.
 package record
 
 import (

@@ -38,6 +38,10 @@ func (j *journal) row(ms []member) error {
 	if err != nil {
 		return fmt.Errorf("status %w", err)
 	}
+	if status == 0 {
+		j.g.report.note("a request without an answer is not replayed")
+		return nil
+	}
 	if status < 200 || status > 299 {
 		j.g.report.note("a request that was answered with HTTP " + strconv.Itoa(status) + " is not replayed")
 		return nil

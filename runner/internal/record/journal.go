@@ -1,0 +1,153 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// entry is one line of a journal.
+type entry struct {
+	ID         int             `json:"id"`   // in the order in which the requests came
+	API        string          `json:"api"`  // "chat", "messages" or "responses"
+	Path       string          `json:"path"` // without the query
+	Status     int             `json:"status"`
+	Arrived    time.Time       `json:"arrived"`
+	First      time.Time       `json:"first_token,omitzero"` // streams only
+	Ended      time.Time       `json:"ended,omitzero"`
+	Model      string          `json:"answer_model,omitempty"`
+	ResponseID string          `json:"response_id,omitempty"`
+	Finish     string          `json:"finish,omitempty"`
+	Usage      map[string]any  `json:"usage,omitempty"`
+	UsageAdded bool            `json:"usage_added,omitempty"` // the upstream was asked for usage, the agent had not
+	Problem    string          `json:"problem,omitempty"`     // why the exchange is not complete
+	Body       json.RawMessage `json:"body,omitempty"`        // of the request
+	Answer     any             `json:"answer,omitempty"`
+
+	credentials []string
+}
+
+// header is the first line of a journal.
+type header struct {
+	Version  int       `json:"agentwatt_journal"`
+	Began    time.Time `json:"began"`
+	Upstream string    `json:"upstream"`
+	Rules    []string  `json:"rules"` // of redaction, by name
+}
+
+// Journal is a file of exchanges, one per line. Each is on the disk moments after it ended. One goroutine redacts and writes,
+// so that an agent does not wait for the disk.
+type Journal struct {
+	file    *os.File
+	redact  *Redactor
+	log     *slog.Logger
+	entries chan entry
+	ended   chan struct{}
+	written int
+	err     error // the first one; nothing is written after it
+}
+
+// JournalOptions say what a journal is of. Upstream must be set.
+type JournalOptions struct {
+	Upstream *url.URL
+	Rules    Rules
+	Replace  bool         // an existing file
+	Log      *slog.Logger // for what goes wrong; nil: nowhere
+}
+
+// CreateJournal makes a journal that only its owner may read. An existing file is an error that wraps fs.ErrExist, unless it is
+// to be replaced.
+func CreateJournal(path string, o JournalOptions) (*Journal, error) {
+	redact, err := NewRedactor(o.Rules)
+	if err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Replace {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("replace the journal: %w", err)
+		}
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create the journal: %w", err)
+	}
+	j := &Journal{file: file, redact: redact, log: o.Log, entries: make(chan entry, 64), ended: make(chan struct{})}
+	h := header{Version: 1, Began: time.Now().UTC(), Upstream: o.Upstream.Redacted()}
+	for _, r := range redact.rules {
+		h.Rules = append(h.Rules, r.name)
+	}
+	if err := errors.Join(j.write(h), syncDir(filepath.Dir(path))); err != nil {
+		file.Close()
+		return nil, err
+	}
+	go j.run()
+	return j, nil
+}
+
+// syncDir makes a new file survive a crash of the machine.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// add hands an entry to the journal. It must not be called after Close.
+func (j *Journal) add(e entry) { j.entries <- e }
+
+// run writes entries until there are no more.
+func (j *Journal) run() {
+	defer close(j.ended)
+	for e := range j.entries {
+		for _, secret := range e.credentials {
+			j.redact.Hide(secret)
+		}
+		if j.err != nil {
+			continue
+		}
+		if j.err = j.write(e); j.err != nil {
+			j.log.Error("nothing is recorded from now on", "err", j.err)
+			continue
+		}
+		j.written++
+	}
+}
+
+// write redacts and appends one line.
+func (j *Journal) write(v any) error {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false) // strings keep their bytes
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("encode a line of the journal: %w", err)
+	}
+	safe, err := j.redact.JSON(line.Bytes())
+	if err == nil {
+		_, err = j.file.Write(safe)
+	}
+	if err == nil {
+		err = j.file.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("write the journal: %w", err)
+	}
+	return nil
+}
+
+// Close waits until everything is written. It returns how many exchanges are, and the first error.
+func (j *Journal) Close() (written int, err error) {
+	close(j.entries)
+	<-j.ended
+	return j.written, errors.Join(j.err, j.file.Close())
+}
