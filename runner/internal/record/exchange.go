@@ -176,14 +176,15 @@ func memberAt(body []byte, key string) (begin, end int) {
 	return 0, 0
 }
 
-// finish hands the exchange to the journal.
+// finish writes the exchange down. It is called before the end of the answer is passed on, so an agent that has seen that end
+// can rely on the journal; its last event it has already.
 func (x *exchange) finish() {
 	e := entry{
 		ID: x.number, API: x.api, Path: x.path, Status: x.status, Arrived: x.arrived, Ended: x.ended,
 		Body: x.body, UsageAdded: x.asked, Problem: x.problem, credentials: x.credentials,
 	}
 	x.conclude(&e)
-	x.proxy.options.Journal.add(e)
+	x.proxy.journal.add(e)
 }
 
 // conclude reads the answer.

@@ -1,10 +1,12 @@
 package record
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/url"
@@ -32,6 +34,7 @@ type entry struct {
 	Answer     any             `json:"answer,omitempty"`
 
 	credentials []string
+	done        chan struct{} // closed once it is written
 }
 
 // header is the first line of a journal.
@@ -42,8 +45,7 @@ type header struct {
 	Rules    []string  `json:"rules"` // of redaction, by name
 }
 
-// Journal is a file of exchanges, one per line. Each is on the disk moments after it ended. One goroutine redacts and writes,
-// so that an agent does not wait for the disk.
+// Journal is a file of exchanges, one per line. One goroutine redacts and writes them, in the order in which they ended.
 type Journal struct {
 	file    *os.File
 	redact  *Redactor
@@ -81,7 +83,7 @@ func CreateJournal(path string, o JournalOptions) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create the journal: %w", err)
 	}
-	j := &Journal{file: file, redact: redact, log: o.Log, entries: make(chan entry, 64), ended: make(chan struct{})}
+	j := &Journal{file: file, redact: redact, log: o.Log, entries: make(chan entry), ended: make(chan struct{})}
 	h := header{Version: 1, Began: time.Now().UTC(), Upstream: o.Upstream.Redacted()}
 	for _, r := range redact.rules {
 		h.Rules = append(h.Rules, r.name)
@@ -103,25 +105,34 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// add hands an entry to the journal. It must not be called after Close.
-func (j *Journal) add(e entry) { j.entries <- e }
+// add returns when the entry is on the disk. It must not be called after Close.
+func (j *Journal) add(e entry) {
+	e.done = make(chan struct{})
+	j.entries <- e
+	<-e.done
+}
 
 // run writes entries until there are no more.
 func (j *Journal) run() {
 	defer close(j.ended)
 	for e := range j.entries {
-		for _, secret := range e.credentials {
-			j.redact.Hide(secret)
-		}
-		if j.err != nil {
-			continue
-		}
-		if j.err = j.write(e); j.err != nil {
-			j.log.Error("nothing is recorded from now on", "err", j.err)
-			continue
-		}
-		j.written++
+		j.take(e)
+		close(e.done)
 	}
+}
+
+func (j *Journal) take(e entry) {
+	for _, secret := range e.credentials {
+		j.redact.Hide(secret)
+	}
+	if j.err != nil {
+		return
+	}
+	if j.err = j.write(e); j.err != nil {
+		j.log.Error("nothing is recorded from now on", "err", j.err)
+		return
+	}
+	j.written++
 }
 
 // write redacts and appends one line.
@@ -150,4 +161,40 @@ func (j *Journal) Close() (written int, err error) {
 	close(j.entries)
 	<-j.ended
 	return j.written, errors.Join(j.err, j.file.Close())
+}
+
+// Count is what one rule redacted in a journal.
+type Count struct {
+	Secrets int // different ones
+	Places  int // where they were; what a request repeats of the one before counts again
+}
+
+// Redacted counts the placeholders in a journal by rule.
+func Redacted(path string) (map[string]Count, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("count what was redacted: %w", err)
+	}
+	defer file.Close()
+	counts := map[string]Count{}
+	seen := map[string]bool{}
+	in := bufio.NewReader(file)
+	for {
+		line, err := in.ReadBytes('\n')
+		for _, m := range placeholder.FindAllSubmatch(line, -1) {
+			n := counts[string(m[1])]
+			n.Places++
+			if !seen[string(m[0])] {
+				seen[string(m[0])] = true
+				n.Secrets++
+			}
+			counts[string(m[1])] = n
+		}
+		if errors.Is(err, io.EOF) {
+			return counts, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("count what was redacted: %w", err)
+		}
+	}
 }

@@ -1,8 +1,8 @@
 // Package record is a proxy between an agent and its model that writes down what they say, so that it can be replayed.
 //
 //	j, err := record.CreateJournal("session.jsonl.journal", record.JournalOptions{Upstream: upstream})
-//	p, err := record.New(record.Options{Upstream: upstream, Journal: j})
-//	err = p.Serve(ctx, listener) // until ctx ends
+//	p, err := record.New(record.Options{Upstream: upstream})
+//	err = p.Serve(ctx, j, listener) // until ctx ends
 //	written, err := j.Close()
 //
 // Requests are forwarded and answers stream back as they come. Each exchange with a chat completions, messages or responses
@@ -24,10 +24,9 @@ import (
 	"time"
 )
 
-// Options say what is recorded. Upstream and Journal must be set.
+// Options say what is forwarded, and how. Upstream must be set.
 type Options struct {
-	Upstream *url.URL // base URL of the API, as an agent is given it
-	Journal  *Journal
+	Upstream *url.URL     // base URL of the API, as an agent is given it
 	AsSent   bool         // requests are not asked to report usage where the agent did not ask
 	Log      *slog.Logger // for what goes wrong; nil: nowhere
 }
@@ -36,6 +35,7 @@ type Options struct {
 type Proxy struct {
 	options Options
 	forward *httputil.ReverseProxy
+	journal *Journal
 	began   time.Time // that all stamps are counted from
 	running sync.WaitGroup
 
@@ -70,9 +70,10 @@ func New(o Options) (*Proxy, error) {
 // patience is how long exchanges under way may take to end once the proxy is to stop.
 const patience = 5 * time.Second
 
-// Serve answers requests on ln until ctx ends; it closes ln. Exchanges under way have a few seconds to end. It returns nil if
+// Serve answers requests on ln and records them in j, until ctx ends; it closes ln, not j. Serve once. Exchanges under way have a few seconds to end. It returns nil if
 // ctx ended, and only when every exchange is with the journal.
-func (p *Proxy) Serve(ctx context.Context, ln net.Listener) error {
+func (p *Proxy) Serve(ctx context.Context, j *Journal, ln net.Listener) error {
+	p.journal = j
 	server := &http.Server{Handler: p, ReadHeaderTimeout: 30 * time.Second, ErrorLog: p.forward.ErrorLog}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ln) }()

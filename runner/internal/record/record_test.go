@@ -45,7 +45,7 @@ func begin(t testing.TB, upstream string, rules Rules) *recording {
 	if r.journal, err = CreateJournal(r.file, JournalOptions{Upstream: u, Rules: rules}); err != nil {
 		t.Fatal(err)
 	}
-	if r.proxy, err = New(Options{Upstream: u, Journal: r.journal}); err != nil {
+	if r.proxy, err = New(Options{Upstream: u}); err != nil {
 		t.Fatal(err)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -54,7 +54,7 @@ func begin(t testing.TB, upstream string, rules Rules) *recording {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- r.proxy.Serve(ctx, ln) }()
+	go func() { ended <- r.proxy.Serve(ctx, r.journal, ln) }()
 	r.url = "http://" + ln.Addr().String()
 	r.stop = sync.OnceFunc(func() {
 		cancel()
