@@ -48,7 +48,6 @@ type importer struct {
 func importers() []importer {
 	return []importer{
 		{format: Native, row: has("agentwatt_trajectories"), read: Limits.importNative},
-		{format: Journal, row: has("agentwatt_journal"), read: Limits.importJournal},
 		{format: AAReplay, row: has("conversation_idx", "messages"), read: Limits.importAAReplay},
 		{format: MLCommons, row: has("conversation_id", "turn", "role"), read: Limits.ImportMLCommons},
 		{format: SGLang, row: isSGLang, document: objectThat(isSGLang), read: Limits.importSGLang},
@@ -58,6 +57,7 @@ func importers() []importer {
 		{format: MiniSWE, row: isMiniSWE, element: has("role", "content"), document: objectThat(isMiniSWE), read: Limits.importMiniSWE},
 		{format: ShareGPT, row: isShareGPT, element: isShareGPT, document: objectThat(isShareGPT), read: Limits.importShareGPT},
 		{format: OpenAI, row: isOpenAI, element: isOpenAI, read: Limits.importOpenAI},
+		{format: Journal, row: has("agentwatt_journal"), read: Limits.importJournal},
 		{format: Messages, row: isMessages, element: isMessages, document: objectThat(isMessages), read: Limits.importMessages},
 		{format: Parquet, magic: "PAR1", readAt: Limits.importParquet},
 	}
