@@ -95,8 +95,9 @@ func (r *Redactor) first(piece string) (found []span) {
 			return []span{{i, i + len(secret), credential}}
 		}
 	}
+	lower := strings.ToLower(piece)
 	for _, c := range r.rules {
-		if c.pattern == nil {
+		if c.pattern == nil || len(c.hints) > 0 && !slices.ContainsFunc(c.hints, func(hint string) bool { return strings.Contains(lower, hint) }) {
 			continue
 		}
 		for _, m := range c.pattern.FindAllStringSubmatchIndex(piece, -1) {

@@ -1,7 +1,9 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -109,6 +111,31 @@ func TestParseRules(t *testing.T) {
 	}
 }
 
+// docs/record.md names every rule, and its example can be used.
+func TestRulesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/record.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range append(builtin(), builtinRule{Rule: Rule{Name: credential}}) {
+		if !bytes.Contains(page, []byte("`"+b.Name+"`")) {
+			t.Errorf("docs/record.md does not say what the rule %s replaces", b.Name)
+		}
+	}
+	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(page)
+	if example == nil {
+		t.Fatal("docs/record.md has no example of rules")
+	}
+	rules, err := ParseRules(example[1], "docs/record.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := redactor(t, rules).JSON([]byte(`"customer 123456 at x.corp.example"`))
+	if want := `"customer [redacted:customer] at [redacted:host]"`; err != nil || digits.ReplaceAllString(string(got), "]") != want {
+		t.Errorf("got %s, want %s (%v)", got, want, err)
+	}
+}
+
 func FuzzRedactor(f *testing.F) {
 	for _, seed := range []string{`{"a":"password=x1y2z3w4"}`, `["\u0041KIA0123456789ABCDEF\ud83d\ude00 a@b.cd","\ud800\\"]`, `{"secret":"[redacted:jwt:01234567]x"}`, `"x"`} {
 		f.Add(seed, "before ", ` "after`)
@@ -145,4 +172,30 @@ func checkRedacted(t *testing.T, r *Redactor, in []byte) []byte {
 		t.Fatalf("redacted again:\n%s\nfirst:\n%s\n%v", again, out, err)
 	}
 	return out
+}
+
+// A request of a long session, seen for the first time and again.
+func BenchmarkRedactor(b *testing.B) {
+	var messages []string
+	for i := range 400 {
+		messages = append(messages, strings.Repeat("func (r *Redactor) find(text string) (spans []span) { // line\n", 16)+strings.Repeat("x", i))
+	}
+	body, err := json.Marshal(messages)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, again := range []bool{false, true} {
+		b.Run(map[bool]string{false: "new", true: "again"}[again], func(b *testing.B) {
+			r := redactor(b, Rules{})
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				if !again {
+					clear(r.clean)
+				}
+				if _, err := r.JSON(body); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 )
@@ -40,35 +41,33 @@ const keyBlank = `(?:\s|\\+[nrt]|[0-9]+[\t:|→])*`
 // secretWord is a name that says that its value is secret.
 const secretWord = `(?:pass(?:word|wd|phrase|code)|secret|credentials?|(?:api|access|auth|private|secret|signing|encryption)[_-]?key|(?:access|auth|refresh|session|bearer|id|api|bot)[_-]?token|token)`
 
-// builtin are the rules that everyone gets, the most specific first: the first one that matches names the secret.
-func builtin() []Rule {
-	begin, end := `-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----`, `-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----`
-	return []Rule{
-		{"private-key", begin + `(?s:.*?)` + end + `|` + begin + keyBlank + `(?:[A-Za-z0-9+/=]{16,}` + keyBlank + `)+`},
-		{"jwt", edge + `(eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)`},
-		{"model-key", edge + `((?:sk|pk|rk)-[A-Za-z0-9_-]{16,}|xai-[A-Za-z0-9]{20,}|gsk_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|nvapi-[A-Za-z0-9_-]{20,}|pplx-[A-Za-z0-9]{20,}|AIza[A-Za-z0-9_-]{35})`},
-		{"github-token", edge + `(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})`},
-		{"gitlab-token", edge + `(gl(?:pat|oas|dt|rt|cbt|ptt|ft|soat)-[A-Za-z0-9_.-]{20,})`},
-		{"aws-key", edge + `((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})`},
-		{"slack-token", edge + `(xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,})`},
-		{"stripe-key", edge + `((?:sk|rk|pk|whsec)_(?:(?:live|test)_)?[A-Za-z0-9]{16,})`},
-		{"package-token", edge + `(npm_[A-Za-z0-9]{20,}|pypi-[A-Za-z0-9_-]{20,}|dckr_pat_[A-Za-z0-9_-]{20,}|do[opr]_v1_[a-f0-9]{20,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,})`},
-		{"bearer-token", `(?i)\bbearer\s+([A-Za-z0-9._~+/-]{16,}=*)`},
-		{"basic-auth", `(?i)authorization["'\\]*\s*[:=]\s*["'\\]*basic\s+([A-Za-z0-9+/]{8,}=*)`},
-		{"url-password", `[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"'\\]*:([^\s/@"'\\]+)@`},
-		{assignment, `(?i)` + secretWord + `\\*["']?(?:=|\s*:\s*|\s*=\s*\\*["'])\\*["']?([A-Za-z0-9+/_.~!@#$%^&*?-]{6,}=*)`},
-		{account, ""},
-		{"email", edge + `([A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})`},
-	}
+// builtinRule is a rule and what a text must have for it to match: one of these, whatever their case. Looking for them first
+// makes redaction several times faster.
+type builtinRule struct {
+	Rule
+	hints string // separated by spaces
 }
 
-// BuiltinRules lists the names of the built-in rules.
-func BuiltinRules() []string {
-	names := []string{credential}
-	for _, r := range builtin() {
-		names = append(names, r.Name)
+// builtin are the rules that everyone gets, the most specific first: the first one that matches names the secret.
+func builtin() []builtinRule {
+	begin, end := `-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----`, `-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----`
+	return []builtinRule{
+		{Rule{"private-key", begin + `(?s:.*?)` + end + `|` + begin + keyBlank + `(?:[A-Za-z0-9+/=]{16,}` + keyBlank + `)+`}, "private"},
+		{Rule{"jwt", edge + `(eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*)`}, "eyj"},
+		{Rule{"model-key", edge + `((?:sk|pk|rk)-[A-Za-z0-9_-]{16,}|xai-[A-Za-z0-9]{20,}|gsk_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|nvapi-[A-Za-z0-9_-]{20,}|pplx-[A-Za-z0-9]{20,}|AIza[A-Za-z0-9_-]{35})`}, "sk- pk- rk- xai- gsk_ hf_ r8_ nvapi- pplx- aiza"},
+		{Rule{"github-token", edge + `(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})`}, "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_"},
+		{Rule{"gitlab-token", edge + `(gl(?:pat|oas|dt|rt|cbt|ptt|ft|soat)-[A-Za-z0-9_.-]{20,})`}, "glpat- gloas- gldt- glrt- glcbt- glptt- glft- glsoat-"},
+		{Rule{"aws-key", edge + `((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})`}, "akia asia abia acca"},
+		{Rule{"slack-token", edge + `(xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,})`}, "xox xapp-"},
+		{Rule{"stripe-key", edge + `((?:sk|rk|pk|whsec)_(?:(?:live|test)_)?[A-Za-z0-9]{16,})`}, "sk_ rk_ pk_ whsec_"},
+		{Rule{"package-token", edge + `(npm_[A-Za-z0-9]{20,}|pypi-[A-Za-z0-9_-]{20,}|dckr_pat_[A-Za-z0-9_-]{20,}|do[opr]_v1_[a-f0-9]{20,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,})`}, "npm_ pypi- dckr_pat_ doo_v1_ dop_v1_ dor_v1_ sg."},
+		{Rule{"bearer-token", `(?i)\bbearer\s+([A-Za-z0-9._~+/-]{16,}=*)`}, "bearer"},
+		{Rule{"basic-auth", `(?i)authorization["'\\]*\s*[:=]\s*["'\\]*basic\s+([A-Za-z0-9+/]{8,}=*)`}, "basic"},
+		{Rule{"url-password", `[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"'\\]*:([^\s/@"'\\]+)@`}, "://"},
+		{Rule{assignment, `(?i)` + secretWord + `\\*["']?(?:=|\s*:\s*|\s*=\s*\\*["'])\\*["']?([A-Za-z0-9+/_.~!@#$%^&*?-]{6,}=*)`}, "pass secret credential key token"},
+		{Rule{account, ""}, ""},
+		{Rule{"email", edge + `([A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})`}, "@"},
 	}
-	return names
 }
 
 // ParseRules reads rules from YAML; name is that of the file.
@@ -88,6 +87,7 @@ func ParseRules(data []byte, name string) (Rules, error) {
 type compiled struct {
 	name    string
 	pattern *regexp.Regexp // nil: the rule looks at keys only
+	hints   []string       // lower case; a text without any of them cannot match; none: any text can
 }
 
 var ruleName = regexp.MustCompile(`^[a-z0-9-]+$`)
@@ -100,7 +100,7 @@ func (r Rules) compile() (all []compiled, err error) {
 		if slices.Contains(r.Off, b.Name) {
 			continue
 		}
-		c := compiled{name: b.Name}
+		c := compiled{name: b.Name, hints: strings.Fields(b.hints)}
 		if b.Pattern != "" {
 			c.pattern = regexp.MustCompile(b.Pattern)
 		}
@@ -141,7 +141,7 @@ func (r Rule) compile() (compiled, error) {
 			return compiled{}, fmt.Errorf("rule %s: the pattern matches %q, a word that the APIs themselves use", r.Name, word)
 		}
 	}
-	return compiled{r.Name, pattern}, nil
+	return compiled{name: r.Name, pattern: pattern}, nil
 }
 
 // protocol are words that requests cannot be read without. A pattern that matches one would spoil every recording.
