@@ -69,7 +69,7 @@ func TestForwarded(t *testing.T) {
 		t.Errorf("passed (-want +got):\n%s", diff)
 	}
 	first := lines[0]
-	if first["path"] != "/chat/completions" || first["usage_added"] != true || first["finish"] != "stop" || first["first_token"] == nil || first["problem"] != nil {
+	if first["path"] != "/chat/completions" || first["usage_added"] != true || first["finish"] != "stop" || first["first_output"] == nil || first["problem"] != nil {
 		t.Errorf("first exchange: %v", first)
 	}
 	for i, want := range []any{nil, nil, nil, "the request is not JSON in UTF-8", nil} {

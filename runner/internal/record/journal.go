@@ -22,7 +22,7 @@ type entry struct {
 	Path       string          `json:"path"` // without the query
 	Status     int             `json:"status"`
 	Arrived    time.Time       `json:"arrived"`
-	First      time.Time       `json:"first_token,omitzero"` // streams only
+	First      time.Time       `json:"first_output,omitzero"` // streams only
 	Ended      time.Time       `json:"ended,omitzero"`
 	Model      string          `json:"answer_model,omitempty"`
 	ResponseID string          `json:"response_id,omitempty"`

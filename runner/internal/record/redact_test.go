@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -107,6 +108,25 @@ func TestParseRules(t *testing.T) {
 	} {
 		if _, err := ParseRules([]byte(in), "r.yaml"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", in, err, want)
+		}
+	}
+}
+
+// The journal's own fields must not look secret.
+func TestJournalFieldsAreKept(t *testing.T) {
+	at := time.Unix(1, 2).UTC()
+	e := entry{
+		ID: 1, API: "chat", Path: "/v1/chat/completions", Status: 200, Arrived: at, First: at, Ended: at, Model: "m", ResponseID: "r", Finish: "stop",
+		Usage: map[string]any{"prompt_tokens": 1}, UsageAdded: true, Problem: problemBroken, Body: json.RawMessage(`{"model":"m"}`), Answer: "a",
+	}
+	for _, v := range []any{e, header{Version: 1, Began: at, Upstream: "http://127.0.0.1:8000/v1", Rules: []string{"jwt", assignment}}} {
+		want, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := redactor(t, Rules{}).JSON(want)
+		if diff := cmp.Diff(string(want), string(got)); diff != "" || err != nil {
+			t.Errorf("error %v, (-want +got):\n%s", err, diff)
 		}
 	}
 }
