@@ -180,8 +180,9 @@ func memberAt(body []byte, key string) (begin, end int) {
 // can rely on the journal; its last event it has already.
 func (x *exchange) finish() {
 	e := entry{
-		ID: x.number, API: x.api, Path: x.path, Status: x.status, Arrived: x.arrived, Ended: x.ended,
-		Body: x.body, UsageAdded: x.asked, Problem: x.problem, credentials: x.credentials,
+		clear:       entryClear{ID: x.number, API: x.api, Status: x.status, Arrived: x.arrived, Ended: x.ended, UsageAdded: x.asked},
+		said:        entrySaid{Path: x.path, Body: x.body, Problem: x.problem},
+		credentials: x.credentials,
 	}
 	x.conclude(&e)
 	x.proxy.journal.add(e)
@@ -207,12 +208,12 @@ func (x *exchange) conclude(e *entry) {
 		a.problem = problemBroken
 	}
 	for _, p := range []string{problem, a.problem} {
-		if e.Problem == "" {
-			e.Problem = p
+		if e.said.Problem == "" {
+			e.said.Problem = p
 		}
 	}
-	e.Model, e.ResponseID, e.Finish, e.Usage, e.Answer = a.model, a.id, a.finish, a.usage, a.message
+	e.said.Model, e.said.ResponseID, e.said.Finish, e.said.Usage, e.said.Answer = a.model, a.id, a.finish, a.usage, a.message
 	if i := slices.IndexFunc(x.stamps, func(s stamp) bool { return s.bytes >= a.first }); i >= 0 && a.first > 0 && x.encoding == "" {
-		e.First = x.stamps[i].at
+		e.clear.First = x.stamps[i].at
 	}
 }

@@ -15,34 +15,45 @@ import (
 	"time"
 )
 
-// entry is one line of a journal.
+// entry is one line of a journal: what the proxy itself says, which no rule may change, and then what agent and server said.
 type entry struct {
-	ID         int             `json:"id"`   // in the order in which the requests came
-	API        string          `json:"api"`  // "chat", "messages" or "responses"
-	Path       string          `json:"path"` // without the query
-	Status     int             `json:"status"`
-	Arrived    time.Time       `json:"arrived"`
-	First      time.Time       `json:"first_output,omitzero"` // streams only
-	Ended      time.Time       `json:"ended,omitzero"`
-	Model      string          `json:"answer_model,omitempty"`
-	ResponseID string          `json:"response_id,omitempty"`
-	Finish     string          `json:"finish,omitempty"`
-	Usage      map[string]any  `json:"usage,omitempty"`
-	UsageAdded bool            `json:"usage_added,omitempty"` // the upstream was asked for usage, the agent had not
-	Problem    string          `json:"problem,omitempty"`     // why the exchange is not complete
-	Body       json.RawMessage `json:"body,omitempty"`        // of the request
-	Answer     any             `json:"answer,omitempty"`
+	clear entryClear
+	said  entrySaid
 
 	credentials []string
 	done        chan struct{} // closed once it is written
 }
 
-// header is the first line of a journal.
-type header struct {
-	Version  int       `json:"agentwatt_journal"`
-	Began    time.Time `json:"began"`
-	Upstream string    `json:"upstream"`
-	Rules    []string  `json:"rules"` // of redaction, by name
+type entryClear struct {
+	ID         int       `json:"id"`  // in the order in which the requests came
+	API        string    `json:"api"` // "chat", "messages" or "responses"
+	Status     int       `json:"status"`
+	Arrived    time.Time `json:"arrived"`
+	First      time.Time `json:"first_output,omitzero"` // streams only
+	Ended      time.Time `json:"ended,omitzero"`
+	UsageAdded bool      `json:"usage_added,omitempty"` // the upstream was asked for usage, the agent had not
+}
+
+type entrySaid struct {
+	Path       string          `json:"path"` // without the query
+	Model      string          `json:"answer_model,omitempty"`
+	ResponseID string          `json:"response_id,omitempty"`
+	Finish     string          `json:"finish,omitempty"`
+	Usage      map[string]any  `json:"usage,omitempty"`
+	Problem    string          `json:"problem,omitempty"` // why the exchange is not complete
+	Body       json.RawMessage `json:"body,omitempty"`    // of the request
+	Answer     any             `json:"answer,omitempty"`
+}
+
+// headerClear and headerSaid are the first line of a journal.
+type headerClear struct {
+	Version int       `json:"agentwatt_journal"`
+	Began   time.Time `json:"began"`
+	Rules   []string  `json:"rules"` // of redaction, by name
+}
+
+type headerSaid struct {
+	Upstream string `json:"upstream"`
 }
 
 // Journal is a file of exchanges, one per line. One goroutine redacts and writes them, in the order in which they ended.
@@ -84,11 +95,11 @@ func CreateJournal(path string, o JournalOptions) (*Journal, error) {
 		return nil, fmt.Errorf("create the journal: %w", err)
 	}
 	j := &Journal{file: file, redact: redact, log: o.Log, entries: make(chan entry), ended: make(chan struct{})}
-	h := header{Version: 1, Began: time.Now().UTC(), Upstream: o.Upstream.Redacted()}
+	h := headerClear{Version: 1, Began: time.Now().UTC()}
 	for _, r := range redact.rules {
 		h.Rules = append(h.Rules, r.name)
 	}
-	if err := errors.Join(j.write(h), syncDir(filepath.Dir(path))); err != nil {
+	if err := errors.Join(j.write(h, headerSaid{o.Upstream.Redacted()}), syncDir(filepath.Dir(path))); err != nil {
 		file.Close()
 		return nil, err
 	}
@@ -128,24 +139,27 @@ func (j *Journal) take(e entry) {
 	if j.err != nil {
 		return
 	}
-	if j.err = j.write(e); j.err != nil {
+	if j.err = j.write(e.clear, e.said); j.err != nil {
 		j.log.Error("nothing is recorded from now on", "err", j.err)
 		return
 	}
 	j.written++
 }
 
-// write redacts and appends one line.
-func (j *Journal) write(v any) error {
-	var line bytes.Buffer
-	enc := json.NewEncoder(&line)
-	enc.SetEscapeHTML(false) // strings keep their bytes
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("encode a line of the journal: %w", err)
+// write appends one line: an object with the fields of both, of which those of said are redacted.
+func (j *Journal) write(clear, said any) error {
+	line, err := encode(clear)
+	if err != nil {
+		return err
 	}
-	safe, err := j.redact.JSON(line.Bytes())
+	rest, err := encode(said)
+	if err != nil {
+		return err
+	}
+	safe, err := j.redact.JSON(rest)
 	if err == nil {
-		_, err = j.file.Write(safe)
+		line = append(append(line[:len(line)-1], ','), safe[1:]...)
+		_, err = j.file.Write(append(line, '\n'))
 	}
 	if err == nil {
 		err = j.file.Sync()
@@ -154,6 +168,17 @@ func (j *Journal) write(v any) error {
 		return fmt.Errorf("write the journal: %w", err)
 	}
 	return nil
+}
+
+// encode encodes an object; strings in it that are JSON already keep their bytes.
+func encode(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode a line of the journal: %w", err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte{'\n'}), nil
 }
 
 // Close waits until everything is written. It returns how many exchanges are, and the first error.

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -112,22 +111,18 @@ func TestParseRules(t *testing.T) {
 	}
 }
 
-// The journal's own fields must not look secret.
+// The fields of the journal must not look secret.
 func TestJournalFieldsAreKept(t *testing.T) {
-	at := time.Unix(1, 2).UTC()
-	e := entry{
-		ID: 1, API: "chat", Path: "/v1/chat/completions", Status: 200, Arrived: at, First: at, Ended: at, Model: "m", ResponseID: "r", Finish: "stop",
-		Usage: map[string]any{"prompt_tokens": 1}, UsageAdded: true, Problem: problemBroken, Body: json.RawMessage(`{"model":"m"}`), Answer: "a",
+	want, err := encode(entrySaid{
+		Path: "/v1/chat/completions", Model: "m", ResponseID: "r", Finish: "stop", Usage: map[string]any{"prompt_tokens": 1}, Problem: problemBroken,
+		Body: json.RawMessage(`{"model":"m","max_tokens":1}`), Answer: "a",
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, v := range []any{e, header{Version: 1, Began: at, Upstream: "http://127.0.0.1:8000/v1", Rules: []string{"jwt", assignment}}} {
-		want, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := redactor(t, Rules{}).JSON(want)
-		if diff := cmp.Diff(string(want), string(got)); diff != "" || err != nil {
-			t.Errorf("error %v, (-want +got):\n%s", err, diff)
-		}
+	got, err := redactor(t, Rules{}).JSON(want)
+	if diff := cmp.Diff(string(want), string(got)); diff != "" || err != nil {
+		t.Errorf("error %v, (-want +got):\n%s", err, diff)
 	}
 }
 

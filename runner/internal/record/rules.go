@@ -146,8 +146,7 @@ func (r Rule) compile() (compiled, error) {
 
 // protocol are words that requests cannot be read without. A pattern that matches one would spoil every recording.
 var protocol = []string{
-	"agentwatt_journal", "status", "arrived", "ended", "body", "answer", "usage", "messages", "model", "role", "content", "system", "developer",
+	"body", "answer", "usage", "response_id", "problem", "prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "messages", "model", "role", "content", "system", "developer",
 	"user", "assistant", "tool", "tools", "tool_calls", "tool_call_id", "type", "text", "function", "name", "arguments", "input", "tool_use",
 	"tool_result", "tool_use_id", "max_tokens", "max_completion_tokens", "input_text", "output_text", "function_call", "function_call_output", "call_id",
-	"chat", "responses",
 }

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -87,6 +89,22 @@ func TestJournalBreaks(t *testing.T) {
 	r.stop()
 	if written, err := r.journal.Close(); written != 1 || err == nil || !strings.Contains(err.Error(), "write the journal") {
 		t.Errorf("%d written, error %v", written, err)
+	}
+}
+
+// A rule that matches digits takes nothing from the times.
+func TestTimesAreKept(t *testing.T) {
+	r := begin(t, played(t, streamed), Rules{Rules: []Rule{{"number", `\d{2,}`}}})
+	r.post("/chat/completions", `{"stream":true,"messages":[{"role":"user","content":"12345"}]}`)
+	line := r.end()[0]
+	for _, key := range []string{"arrived", "first_output", "ended"} {
+		value, _ := line[key].(string)
+		if _, err := time.Parse(time.RFC3339Nano, value); err != nil {
+			t.Error(err)
+		}
+	}
+	if body := fmt.Sprint(line["body"]); !strings.Contains(body, "[redacted:number:") {
+		t.Errorf("the number is still there: %s", body)
 	}
 }
 
