@@ -35,8 +35,9 @@ The file format is described in docs/formats-trajectory.md.`,
 
 // traceOutput are the flags of a command that writes a data set.
 type traceOutput struct {
-	path  string
-	force bool
+	path    string
+	force   bool
+	private bool // only the owner may read it
 }
 
 func (o *traceOutput) flags(c *cobra.Command) {
@@ -57,7 +58,11 @@ func (o *traceOutput) check() error {
 
 // write writes d and says so.
 func (o *traceOutput) write(c *cobra.Command, d *trajectory.Dataset) error {
-	if err := trajectory.Create(o.path, d, o.force); err != nil {
+	create := trajectory.Create
+	if o.private {
+		create = trajectory.CreatePrivate
+	}
+	if err := create(o.path, d, o.force); err != nil {
 		return err
 	}
 	turns := 0

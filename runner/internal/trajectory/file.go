@@ -66,7 +66,14 @@ func (s stream) Close() error { return s.close() }
 
 // Create writes d to path, compressed if the name ends in .gz or .zst. The file appears complete or not at all. An
 // existing file is an error that wraps fs.ErrExist, unless replace is set.
-func Create(path string, d *Dataset, replace bool) (err error) {
+func Create(path string, d *Dataset, replace bool) error { return create(path, d, replace, 0o644) }
+
+// CreatePrivate is Create for what only the owner may read.
+func CreatePrivate(path string, d *Dataset, replace bool) error {
+	return create(path, d, replace, 0o600)
+}
+
+func create(path string, d *Dataset, replace bool, mode fs.FileMode) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("write trajectories to %s: %w", path, err)
@@ -80,7 +87,7 @@ func Create(path string, d *Dataset, replace bool) (err error) {
 		return err
 	}
 	defer os.Remove(f.Name())
-	err = errors.Join(compressTo(f, path, d), f.Chmod(0o644), f.Sync(), f.Close())
+	err = errors.Join(compressTo(f, path, d), f.Chmod(mode), f.Sync(), f.Close())
 	if err != nil {
 		return err
 	}

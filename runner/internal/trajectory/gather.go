@@ -31,7 +31,7 @@ func stem(file string) string {
 	name := filepath.Base(file)
 	for {
 		switch ending := filepath.Ext(name); ending {
-		case ".gz", ".zst", ".json", ".jsonl", ".ndjson", ".traj", ".parquet":
+		case ".gz", ".zst", ".json", ".jsonl", ".journal", ".ndjson", ".traj", ".parquet":
 			name = strings.TrimSuffix(name, ending)
 		default:
 			return name

@@ -28,6 +28,7 @@ const (
 	ATIF      Format = "atif"      // Agent Trajectory Interchange Format (Harbor)
 	Parquet   Format = "parquet"   // one session per row, as on Hugging Face
 	OpenAI    Format = "openai"    // logs of chat completions requests
+	Journal   Format = "journal"   // what runner record writes down
 	OTel      Format = "otel"      // OpenTelemetry spans with GenAI attributes
 
 	// Formats without text.
@@ -70,6 +71,7 @@ func importers() []importer {
 		{format: MiniSWE, row: isMiniSWE, element: has("role", "content"), document: objectThat(isMiniSWE), read: Limits.importMiniSWE},
 		{format: ShareGPT, row: isShareGPT, element: isShareGPT, document: objectThat(isShareGPT), read: Limits.importShareGPT},
 		{format: OpenAI, row: isOpenAI, element: isOpenAI, read: Limits.importOpenAI},
+		{format: Journal, row: has("agentwatt_journal"), read: Limits.importJournal},
 		{format: Messages, row: isMessages, element: isMessages, document: objectThat(isMessages), read: Limits.importMessages},
 		{format: Parquet, magic: "PAR1", readAt: Limits.importParquet},
 	}

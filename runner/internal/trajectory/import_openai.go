@@ -1,11 +1,15 @@
 package trajectory
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"time"
 )
 
 // importOpenAI reads logs of chat completions: one request per line or element, {messages, model, tools, ...}, alone or as
@@ -14,19 +18,11 @@ import (
 // A request whose messages begin with all those of an earlier one is the next turn of that session; any other begins a
 // session. So sessions may be mixed, and no id of a session is needed.
 func (l Limits) importOpenAI(in io.Reader, file string) (*Dataset, *Report, error) {
-	o := &openAI{g: l.newGather(in, file, OpenAI), last: map[digest][]*builder{}}
-	return o.g.each(o.row, func() error {
-		for _, s := range o.sessions {
-			t, err := s.done()
-			if err != nil {
-				o.g.leave(fmt.Errorf("trajectory %q: %w", s.t.ID, err))
-				continue
-			}
-			o.g.add(t)
-		}
-		return nil
-	})
+	o := newOpenAI(l.newGather(in, file, OpenAI))
+	return o.g.each(o.row, o.finish)
 }
+
+func newOpenAI(g *gather) *openAI { return &openAI{g: g, last: map[digest][]*logged{}} }
 
 // isOpenAI tells a log from a data set of conversations: it says what was asked for or what came back, and its messages do
 // not end with an answer.
@@ -57,11 +53,35 @@ type digest [sha256.Size]byte
 // openAI is the state of importing one log.
 type openAI struct {
 	g        *gather
-	sessions []*builder
-	last     map[digest][]*builder // sessions by their last request, the oldest first
+	sessions []*logged
+	last     map[digest][]*logged // sessions by their last request, the oldest first
 }
 
-// row takes one request.
+// logged is a session of a log.
+type logged struct {
+	*builder
+	ended  time.Time // of its last answer; zero: not recorded
+	answer []byte    // its last answer; nil: not recorded
+}
+
+// logRow is one request of a log.
+type logRow struct {
+	ids            []member // where an id of the session may be
+	messages       [][]byte
+	turn           Turn
+	aside          []aside // what is not as it was recorded
+	arrived, ended time.Time
+	answer         []byte
+}
+
+// aside is what a message has that is not replayed, a deviation to report, or both.
+type aside struct {
+	at   int             // index of the message
+	note string          // empty: none
+	rest json.RawMessage // an object; nil: none
+}
+
+// row takes one row.
 func (o *openAI) row(ms []member) error {
 	request, beside := logRequest(ms)
 	list, err := elements(find(request, "messages"))
@@ -72,19 +92,26 @@ func (o *openAI) row(ms []member) error {
 	if err != nil {
 		return err
 	}
-	s, old, end := o.session(ms, list)
-	for _, m := range list[old:] {
+	return o.take(logRow{ids: ms, messages: list, turn: t})
+}
+
+// take gives a request to its session.
+func (o *openAI) take(r logRow) error {
+	s, old, end := o.session(r.ids, r.messages)
+	var calls []Call
+	var err error
+	for _, m := range r.messages[old:] {
 		if err = s.add(m); err != nil {
 			break
 		}
-		if calls := calledBy(m); len(calls) > 0 && len(s.t.Turns) > 0 {
-			o.g.report.note(noToolTime)
-			last := &s.t.Turns[len(s.t.Turns)-1]
-			last.Calls = append(last.Calls, calls...)
-		}
+		calls = append(calls, calledBy(m)...)
+	}
+	if old > 0 {
+		o.wait(s, calls, r.arrived)
 	}
 	if err == nil {
-		err = s.turn(t)
+		r.turn.Extra = o.keep(r, old)
+		err = s.turn(r.turn)
 	}
 	if err != nil {
 		// The session ends with the request before: what it would become is not known.
@@ -96,11 +123,56 @@ func (o *openAI) row(ms []member) error {
 		}
 		return err
 	}
+	s.ended, s.answer = r.ended, bytes.Clone(r.answer)
 	if old == 0 {
 		o.sessions = append(o.sessions, s)
 	}
 	o.last[end] = append(o.last[end], s)
 	return nil
+}
+
+// wait says what happened between the last answer of a session and its next request, which arrived then.
+func (o *openAI) wait(s *logged, calls []Call, arrived time.Time) {
+	last := &s.t.Turns[len(s.t.Turns)-1]
+	took, known := elapsed(s.ended, arrived)
+	switch {
+	case !known && len(calls) > 0:
+		o.g.report.note(noToolTime)
+	case known && len(calls) == 0:
+		o.g.report.note("the time before a request that no tool call led to is kept as a call without a name")
+		calls = []Call{{Duration: took}}
+	case known:
+		if len(calls) > 1 {
+			o.g.report.note("parallel tool calls share one recorded time evenly")
+		}
+		tools := make([]string, len(calls))
+		for i, call := range calls {
+			tools[i] = call.Tool
+		}
+		calls = share(took, tools)
+	}
+	last.Calls = calls
+}
+
+// keep reports what is not as recorded in the messages that a request adds, and returns the extra of its turn.
+func (o *openAI) keep(r logRow, old int) json.RawMessage {
+	var rest []json.RawMessage
+	for _, a := range r.aside {
+		if a.at < old {
+			continue
+		}
+		if a.note != "" {
+			o.g.report.note(a.note)
+		}
+		if a.rest != nil {
+			index := strconv.AppendInt(nil, int64(a.at), 10)
+			rest = append(rest, object(merge(known(a.rest), []member{{key: "message_index", value: index}})))
+		}
+	}
+	if len(rest) == 0 {
+		return r.turn.Extra
+	}
+	return object(merge(known(r.turn.Extra), []member{{key: "messages", value: array(rest)}}))
 }
 
 // calledBy returns the tools that a message calls.
@@ -113,7 +185,7 @@ func calledBy(message []byte) (calls []Call) {
 
 // session finds the session that a request continues and the number of messages that it knows, and takes it out of those
 // that wait; or it begins one. It also returns the digest of the whole request.
-func (o *openAI) session(ms []member, list [][]byte) (s *builder, old int, end digest) {
+func (o *openAI) session(ids []member, list [][]byte) (s *logged, old int, end digest) {
 	h := sha256.New()
 	var at digest
 	for i, m := range list {
@@ -126,7 +198,8 @@ func (o *openAI) session(ms []member, list [][]byte) (s *builder, old int, end d
 	}
 	if old == 0 {
 		o.g.report.note("a request that continues no other begins a session")
-		return newBuilder(o.g.id(ms, idFields...), string(OpenAI)+":"+filepath.Base(o.g.in.file), o.g.limits), 0, at
+		origin := string(o.g.report.Format) + ":" + filepath.Base(o.g.in.file)
+		return &logged{builder: newBuilder(o.g.id(ids, idFields...), origin, o.g.limits)}, 0, at
 	}
 	waiting := o.last[end]
 	s = waiting[0]
@@ -134,6 +207,23 @@ func (o *openAI) session(ms []member, list [][]byte) (s *builder, old int, end d
 		delete(o.last, end)
 	}
 	return s, old, at
+}
+
+// finish takes the sessions into the data set.
+func (o *openAI) finish() error {
+	for _, s := range o.sessions {
+		if s.answer != nil {
+			last := &s.t.Turns[len(s.t.Turns)-1]
+			last.Extra = object(merge(known(last.Extra), []member{{key: "answer", value: s.answer}}))
+		}
+		t, err := s.done()
+		if err != nil {
+			o.g.leave(fmt.Errorf("trajectory %q: %w", s.t.ID, err))
+			continue
+		}
+		o.g.add(t)
+	}
+	return nil
 }
 
 // turn returns what a row says of its request.
