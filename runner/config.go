@@ -36,6 +36,7 @@ type config struct {
 	MaxAgents     int               `yaml:"max_agents"`
 	Calibrate     bool              `yaml:"calibrate"`
 	Timeouts      timeoutConfig     `yaml:"timeouts"`
+	ServerMetrics string            `yaml:"server_metrics"`
 	Power         powerConfig       `yaml:"power"`
 	System        systemConfig      `yaml:"system"`
 }
@@ -107,6 +108,8 @@ func defaults() config {
 		Profile:  "aa-agentperf-2026-06", Calibrate: true,
 		Timeouts: timeoutConfig{Connect: 10 * time.Second, FirstByte: 300 * time.Second, Idle: 120 * time.Second, Total: 900 * time.Second},
 		Power:    powerConfig{Bus: "auto", Idle: 30 * time.Second},
+
+		ServerMetrics: "auto",
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"agentwatt/runner/internal/endpoint"
 	"agentwatt/runner/internal/rundir"
 	"agentwatt/runner/internal/search"
+	"agentwatt/runner/internal/servermetrics"
 	"agentwatt/runner/internal/simulate"
 	"agentwatt/shared/bus"
 	"agentwatt/shared/clock"
@@ -79,6 +80,7 @@ and keeps what was measured. A search with a published profile takes hours; --qu
 	f.Uint64Var(&flags.Seed, "seed", flags.Seed, "seed of assignment, start turns and tool times")
 	f.IntVar(&flags.MaxAgents, "max-agents", 0, "stop the search there (default: the profile's limit)")
 	f.BoolVar(&flags.Calibrate, "calibrate", flags.Calibrate, "measure the load generator itself first")
+	f.StringVar(&flags.ServerMetrics, "server-metrics", flags.ServerMetrics, "URL of the server's Prometheus metrics, auto (/metrics on its host), or none")
 	f.StringVar(&flags.Power.Bus, "bus", flags.Power.Bus, "meterd's NATS URL, auto, or none")
 	f.StringVar(&flags.Power.NKeyFile, "nkey", "", "file of the runner's key, where the bus wants one; meterd key --file makes it")
 	f.StringVar(&flags.Power.CAFile, "bus-ca", "", "file with the authority that signed the certificate of the bus")
@@ -107,8 +109,9 @@ func mergeConfig(cmd *cobra.Command, file string, flags config) (config, error) 
 		"output-mode": func() { c.Output.Mode = flags.Output.Mode }, "output-cap": func() { c.Output.Cap = flags.Output.Cap },
 		"tool-time": func() { c.ToolTime.Mode = flags.ToolTime.Mode }, "tool-scale": func() { c.ToolTime.Scale = flags.ToolTime.Scale },
 		"salt": func() { c.Salt = flags.Salt }, "seed": func() { c.Seed = flags.Seed },
-		"calibrate":  func() { c.Calibrate = flags.Calibrate },
-		"max-agents": func() { c.MaxAgents = flags.MaxAgents }, "bus": func() { c.Power.Bus = flags.Power.Bus },
+		"calibrate":      func() { c.Calibrate = flags.Calibrate },
+		"server-metrics": func() { c.ServerMetrics = flags.ServerMetrics },
+		"max-agents":     func() { c.MaxAgents = flags.MaxAgents }, "bus": func() { c.Power.Bus = flags.Power.Bus },
 		"nkey":         func() { c.Power.NKeyFile = flags.Power.NKeyFile },
 		"bus-ca":       func() { c.Power.CAFile = flags.Power.CAFile },
 		"topology":     func() { c.Power.Topology = flags.Power.Topology },
@@ -155,7 +158,12 @@ func runSearch(ctx context.Context, c config, out string, stdout, stderr io.Writ
 	if conn != nil {
 		exp.Power.Bus = bus.Redact(busURL(c.Power.Bus))
 	}
-	run := &session{exp: exp, clk: clk, load: l, conn: conn, plan: l.plan(c, exp.ID, profile), config: c, layout: layout}
+	scraper, plan, err := openServerMetrics(ctx, c)
+	if err != nil {
+		return err
+	}
+	exp.Server = plan
+	run := &session{exp: exp, clk: clk, load: l, conn: conn, scraper: scraper, plan: l.plan(c, exp.ID, profile), config: c, layout: layout}
 	err = run.search(ctx, out, stderr)
 	if run.dir == nil {
 		return err
@@ -169,14 +177,15 @@ func runSearch(ctx context.Context, c config, out string, stdout, stderr io.Writ
 
 // session is a search about to run.
 type session struct {
-	exp    bench.Experiment
-	clk    *clock.Clock
-	load   *load
-	conn   *bus.Conn // nil: no power
-	plan   agent.Plan
-	config config
-	layout *layout // nil: none was named
-	dir    *rundir.Dir
+	exp     bench.Experiment
+	clk     *clock.Clock
+	load    *load
+	conn    *bus.Conn              // nil: no power
+	scraper *servermetrics.Scraper // nil: the server tells nothing
+	plan    agent.Plan
+	config  config
+	layout  *layout // nil: none was named
+	dir     *rundir.Dir
 }
 
 // firstPower is how long a run waits for the first power of a bus that answers.
@@ -202,6 +211,8 @@ func (r *session) search(ctx context.Context, out string, stderr io.Writer) (err
 		Open:  func() agent.Lane { return engine.Caller() },
 		Limit: r.load.client.Cap,
 	}
+	watched := r.watchServer(ctx)
+	defer func() { err = errors.Join(err, watched()) }()
 	following, stop := context.WithCancel(context.WithoutCancel(ctx)) // power is followed to the end of an interrupted run too
 	defer stop()
 	var wg sync.WaitGroup

@@ -103,7 +103,11 @@ func (r Result) doubts(powered bool, bad []error) (list []string) {
 	if !powered {
 		add("no power was recorded: agents per megawatt cannot be given")
 	}
-	if s := r.Server; s != nil && s.Failed > 0 {
+	switch s := r.Server; {
+	case s == nil:
+	case s.None != "":
+		add("server metrics: none (%s)", s.None)
+	case s.Failed > 0:
 		add("%d of %d reads of the server's metrics failed, first: %s", s.Failed, s.Failed+s.Reads, s.Failure)
 	}
 	for _, err := range bad {
