@@ -27,11 +27,11 @@ func serverViews(r bench.Result) (list []serverView) {
 			}
 			return "-"
 		}
-		both := func(key string, write func(float64) string) string {
-			return text(key+"_mean", write) + ", " + text(key+"_max", write)
+		both := func(key string, write, most func(float64) string) string {
+			return text(key+"_mean", write) + ", " + text(key+"_max", most)
 		}
 		s := serverView{Index: p.Index, Agents: p.Agents, Reads: count(p.Server.Reads),
-			Running: both(string(bench.ServerRunning), bare), Waiting: both(string(bench.ServerWaiting), bare), KV: both(string(bench.ServerKV), percent),
+			Running: both(string(bench.ServerRunning), bare, decimal), Waiting: both(string(bench.ServerWaiting), bare, decimal), KV: both(string(bench.ServerKV), percent, percent),
 			HitRate: text(string(bench.ServerHitRate), percent), Preemptions: text(string(bench.ServerPreemptions), decimal),
 			Acceptance: text(string(bench.ServerAcceptance), percent),
 			Out:        text(bench.ServerGenerationRate, bare), In: text(bench.ServerPromptRate, bare)}
