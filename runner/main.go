@@ -45,7 +45,7 @@ func rootCommand() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Misuse(err) })
-	root.AddCommand(searchCommand(), calibrateCommand(), reportCommand(), demoCommand(), simulateCommand(), traceCommand(), manCommand())
+	root.AddCommand(searchCommand(), doctorCommand(), calibrateCommand(), reportCommand(), demoCommand(), simulateCommand(), traceCommand(), manCommand())
 	return root
 }
 
