@@ -208,7 +208,7 @@ func TestHabits(t *testing.T) {
 		"no prefix cache":   {fake{cold: true}, map[string]Level{"prefix cache": Warn}, "none came from the cache"},
 		"cap refused":       {fake{refuses: `"max_tokens":16384`}, map[string]Level{"output cap": Fail}, "is refused"},
 		"closes":            {fake{close: true}, map[string]Level{"keep-alive": Warn}, "closes the connection after every answer"},
-		"wrong clock":       {fake{skew: -time.Hour}, map[string]Level{"clock": Warn}, "-3600"},
+		"wrong clock":       {fake{skew: -time.Hour}, map[string]Level{"clock": Warn}, "the server's clock is -3"},
 		"echoes the header": {fake{echo: true}, nil, "it came back"},
 		"tools break":       {fake{refuses: `"tool_choice":"required"`}, map[string]Level{"ignore_eos with tools": Warn}, "tool_choice required: status"},
 		"nobody's":          {fake{owner: "acme"}, map[string]Level{"server": Warn}, "unknown"},
