@@ -38,6 +38,7 @@ type config struct {
 	Fixed         fixedConfig       `yaml:"fixed"`
 	Workers       workersConfig     `yaml:"workers"`
 	Timeouts      timeoutConfig     `yaml:"timeouts"`
+	ServerMetrics string            `yaml:"server_metrics"`
 	Power         powerConfig       `yaml:"power"`
 	System        systemConfig      `yaml:"system"`
 }
@@ -111,6 +112,8 @@ func defaults() config {
 		Workers:  workersConfig{Wait: 2 * time.Minute, Listen: "127.0.0.1:4333"},
 		Timeouts: timeoutConfig{Connect: 10 * time.Second, FirstByte: 300 * time.Second, Idle: 120 * time.Second, Total: 900 * time.Second},
 		Power:    powerConfig{Bus: "auto", Idle: 30 * time.Second},
+
+		ServerMetrics: "auto",
 	}
 }
 

@@ -10,12 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"agentwatt/runner/internal/bench"
+	"agentwatt/runner/internal/rundir"
 	"agentwatt/runner/internal/trajectory"
 )
 
@@ -186,6 +188,7 @@ func TestEndToEnd(t *testing.T) {
 	if !bytes.Equal(saved, again) {
 		t.Error("the report made again differs from result.json")
 	}
+	checkServerMetrics(t, out, result)
 	tier := result.Tiers[0]
 	if code == 3 {
 		t.Logf("the machine was too busy to measure, and the result says so:\n%s", text)
@@ -210,6 +213,55 @@ func TestEndToEnd(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text lacks %q:\n%s", want, text)
 		}
+	}
+}
+
+// checkServerMetrics compares what was read of the simulated server with the load that it was given.
+func checkServerMetrics(t *testing.T, out string, r bench.Result) {
+	t.Helper()
+	m := r.Server
+	if m == nil || m.None != "" || m.Reads == 0 || !slices.Equal(m.Servers, []string{"vllm"}) {
+		t.Fatalf("server metrics %+v, want reads under vLLM's names", m)
+	}
+	if _, err := os.Stat(filepath.Join(out, "server", "metrics.zst")); err != nil {
+		t.Error(err)
+	}
+	seen := 0
+	for _, p := range r.Phases {
+		if p.Server == nil {
+			continue // a window of a second may lie between two reads
+		}
+		seen++
+		v := p.Server.Values
+		if most := v["requests_running_max"] + v["requests_waiting_max"]; most > float64(2*p.Agents) {
+			t.Errorf("phase %d: %v requests at the server, of %d agents", p.Index, most, p.Agents)
+		}
+		if kv, hits := v["kv_cache_usage_max"], v["prefix_cache_hit_rate"]; kv > 1 || hits > 1 {
+			t.Errorf("phase %d: cache use %v, hit rate %v, want shares", p.Index, kv, hits)
+		}
+		if v["preemptions"] != 0 {
+			t.Errorf("phase %d: %v preemptions of an engine that has none", p.Index, v["preemptions"])
+		}
+	}
+	if seen == 0 {
+		t.Error("no phase has a read of the server's metrics in its window")
+	}
+	run, err := rundir.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, _, err := run.Server()
+	if err != nil || len(e.Samples) < 2 {
+		t.Fatalf("%d samples, %v", len(e.Samples), err)
+	}
+	first, last := e.Samples[0].Values, e.Samples[len(e.Samples)-1].Values
+	var output int64
+	for _, p := range r.Phases {
+		output += p.Tokens.Output
+	}
+	// The server counts what windows leave out, too: probes, settling, what was cancelled.
+	if grown := last[bench.ServerGenerated] - first[bench.ServerGenerated]; grown < 0.9*float64(output) {
+		t.Errorf("the server counted %v output tokens, its usage says %d in the windows alone", grown, output)
 	}
 }
 

@@ -45,6 +45,7 @@ func (e *experiment) flags(cmd *cobra.Command, flags *config) {
 	f.StringVar(&flags.Workers.Listen, "workers-listen", flags.Workers.Listen, "address at which workers find this run")
 	f.StringVar(&flags.Workers.Bus, "workers-bus", "", "or NATS URL of a server with JetStream at which both meet")
 	f.BoolVar(&flags.Calibrate, "calibrate", flags.Calibrate, "measure the load generator itself first")
+	f.StringVar(&flags.ServerMetrics, "server-metrics", flags.ServerMetrics, "URL of the server's Prometheus metrics, auto (/metrics on its host), or none")
 	f.StringVar(&flags.Power.Bus, "bus", flags.Power.Bus, "meterd's NATS URL, auto, or none")
 	f.StringVar(&flags.Power.NKeyFile, "nkey", "", "file of the runner's key, where the bus wants one; meterd key --file makes it")
 	f.StringVar(&flags.Power.CAFile, "bus-ca", "", "file with the authority that signed the certificate of the bus")
@@ -72,6 +73,7 @@ func mergeConfig(cmd *cobra.Command, file string, flags config) (config, error) 
 		"output-mode": func() { c.Output.Mode = flags.Output.Mode }, "output-cap": func() { c.Output.Cap = flags.Output.Cap },
 		"tool-time": func() { c.ToolTime.Mode = flags.ToolTime.Mode }, "tool-scale": func() { c.ToolTime.Scale = flags.ToolTime.Scale },
 		"salt": func() { c.Salt = flags.Salt }, "seed": func() { c.Seed = flags.Seed },
+		"server-metrics": func() { c.ServerMetrics = flags.ServerMetrics },
 		"agents":         func() { c.Fixed.Agents = flags.Fixed.Agents },
 		"windows":        func() { c.Fixed.Windows = flags.Fixed.Windows },
 		"window":         func() { c.Fixed.Window = flags.Fixed.Window },

@@ -45,7 +45,8 @@ func rootCommand() *cobra.Command {
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Misuse(err) })
-	root.AddCommand(searchCommand(), replayCommand(), workerCommand(), calibrateCommand(), reportCommand(), demoCommand(), simulateCommand(), traceCommand(), recordCommand(), manCommand())
+	root.AddCommand(searchCommand(), replayCommand(), workerCommand(), doctorCommand(), calibrateCommand(), reportCommand(), demoCommand(),
+		simulateCommand(), traceCommand(), recordCommand(), manCommand())
 	return root
 }
 

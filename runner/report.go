@@ -81,7 +81,10 @@ func compute(path string) (report.Run, error) {
 	if err != nil {
 		return report.Run{}, missingFile(err)
 	}
-	return report.Run{Result: result, Timeline: timeline(e, result)}, nil
+	span := wholeRun(e, result)
+	return report.Run{
+		Result: result, Timeline: report.NewTimeline(e.Recording(), span, e.Experiment.Power), Server: report.NewServerCourse(e.Server.Samples, span),
+	}, nil
 }
 
 func missingFile(err error) error {
@@ -91,19 +94,18 @@ func missingFile(err error) error {
 	return err
 }
 
-// timeline draws the power of the whole run, for the picture only.
-func timeline(e bench.Evidence, r bench.Result) report.Timeline {
-	x := e.Experiment
-	span := bench.Window{Begin: x.Started, End: e.IdleAfter.End}
+// wholeRun is the span that pictures of the run are drawn over.
+func wholeRun(e bench.Evidence, r bench.Result) bench.Window {
+	span := bench.Window{Begin: e.Experiment.Started, End: e.IdleAfter.End}
 	for _, p := range r.Phases {
 		span.End = max(span.End, p.End)
 	}
-	return report.NewTimeline(e.Recording(), span, x.Power)
+	return span
 }
 
 // finish computes the result of a run that just ended, writes it into its directory, and prints it.
 func finish(dir *rundir.Dir, stdout io.Writer) error {
-	if err := dir.FlushBatches(); err != nil {
+	if err := errors.Join(dir.FlushBatches(), dir.FlushServer()); err != nil {
 		return err
 	}
 	made, err := compute(dir.Path())

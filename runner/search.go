@@ -19,6 +19,7 @@ import (
 	"agentwatt/runner/internal/endpoint"
 	"agentwatt/runner/internal/rundir"
 	"agentwatt/runner/internal/search"
+	"agentwatt/runner/internal/servermetrics"
 	"agentwatt/runner/internal/simulate"
 	"agentwatt/shared/bus"
 	"agentwatt/shared/clock"
@@ -91,8 +92,12 @@ func runSearch(ctx context.Context, c config, out string, stdout, stderr io.Writ
 	if conn != nil {
 		exp.Power.Bus = bus.Redact(busURL(c.Power.Bus))
 	}
-	exp.Fixed = c.Fixed.plan()
-	run := &session{exp: exp, clk: clk, load: l, conn: conn, plan: l.plan(c, exp.ID, profile), config: c, layout: layout}
+	scraper, plan, err := openServerMetrics(ctx, c)
+	if err != nil {
+		return err
+	}
+	exp.Server, exp.Fixed = plan, c.Fixed.plan()
+	run := &session{exp: exp, clk: clk, load: l, conn: conn, scraper: scraper, plan: l.plan(c, exp.ID, profile), config: c, layout: layout}
 	err = run.search(ctx, out, stderr)
 	if run.dir == nil {
 		return err
@@ -106,14 +111,15 @@ func runSearch(ctx context.Context, c config, out string, stdout, stderr io.Writ
 
 // session is a search about to run.
 type session struct {
-	exp    bench.Experiment
-	clk    *clock.Clock
-	load   *load
-	conn   *bus.Conn // nil: no power
-	plan   agent.Plan
-	config config
-	layout *layout // nil: none was named
-	dir    *rundir.Dir
+	exp     bench.Experiment
+	clk     *clock.Clock
+	load    *load
+	conn    *bus.Conn              // nil: no power
+	scraper *servermetrics.Scraper // nil: the server tells nothing
+	plan    agent.Plan
+	config  config
+	layout  *layout // nil: none was named
+	dir     *rundir.Dir
 }
 
 // firstPower is how long a run waits for the first power of a bus that answers.
@@ -135,6 +141,8 @@ func (r *session) search(ctx context.Context, out string, stderr io.Writer) (err
 	}
 	defer closed()
 	s := &search.Search{Experiment: r.exp, Fleet: fleet, Dir: r.dir, Clock: r.clk, Watch: newWatcher(stderr).show}
+	watched := r.watchServer(ctx)
+	defer func() { err = errors.Join(err, watched()) }()
 	following, stop := context.WithCancel(context.WithoutCancel(ctx)) // power is followed to the end of an interrupted run too
 	defer stop()
 	var wg sync.WaitGroup

@@ -48,7 +48,7 @@ var only = []struct{ match, dir string }{
 	{`^github.com/parquet-go/`, "runner/internal/rundir runner/internal/trajectory"}, // what is measured is written; data sets are read
 	{`^github.com/spf13/cobra/doc`, "shared/manual"},
 	{`^github.com/influxdata/`, "meterd/internal/influx"},
-	{`^github.com/prometheus/`, "meterd/internal/status"},
+	{`^github.com/prometheus/`, "meterd/internal/status runner/internal/servermetrics"},
 	{`^github.com/coreos/go-systemd/`, "meterd"},
 	{`^google.golang.org/protobuf/(proto|reflect|types)`, "shared/wire"},
 }

@@ -17,6 +17,7 @@ type Evidence struct {
 	IdleBefore Window                            // zero: not measured
 	IdleAfter  Window                            //
 	Complete   bool                              // the run came to its end
+	Server     ServerEvidence                    // what the server told of itself
 	Notes      []string                          // what happened on the way and is not in the records
 }
 
@@ -36,6 +37,10 @@ func Compute(e Evidence) (Result, error) {
 	for _, m := range recording.meters {
 		r.Simulated = r.Simulated || m.meter.Simulated
 	}
+	r.Server = e.serverMetrics()
+	for _, s := range e.Server.Samples {
+		r.Simulated = r.Simulated || s.Simulated
+	}
 	for _, f := range e.Phases {
 		records, err := e.Records(f.Index)
 		if err != nil {
@@ -45,6 +50,7 @@ func Compute(e Evidence) (Result, error) {
 		if w := f.Window(); w.Length() > 0 && len(e.Batches) > 0 {
 			p.Power = recording.Join(w, x.Power)
 		}
+		p.Server = e.Server.window(f.Window())
 		r.Phases = append(r.Phases, p)
 	}
 	if len(e.Batches) > 0 {
@@ -106,6 +112,13 @@ func (r Result) doubts(powered bool, bad []error) (list []string) {
 	}
 	if !powered {
 		add("no power was recorded: agents per megawatt cannot be given")
+	}
+	switch s := r.Server; {
+	case s == nil:
+	case s.None != "":
+		add("server metrics: none (%s)", s.None)
+	case s.Failed > 0:
+		add("%d of %d reads of the server's metrics failed, first: %s", s.Failed, s.Failed+s.Reads, s.Failure)
 	}
 	for _, err := range bad {
 		add("%v", err)

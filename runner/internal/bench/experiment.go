@@ -33,6 +33,7 @@ type Experiment struct {
 	Simulated   bool        `json:"simulated_endpoint"`
 	System      System      `json:"system"` //
 	Power       PowerPlan   `json:"power"`  //
+	Server      ServerPlan  `json:"server_metrics,omitzero"`
 
 	Fixed       *Fixed       `json:"fixed,omitempty"`       // a replay at one number of agents; nil: a search
 	Calibration *Calibration `json:"calibration,omitempty"` // of the load generator, before the run; nil: it was not done

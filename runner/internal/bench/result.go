@@ -140,6 +140,7 @@ type Phase struct {
 	DutyCycle    float64            `json:"duty_cycle"`             // InFlight / Agents
 	Reading      Reading            `json:"reading"`                //
 	Power        []ScopePower       `json:"power,omitempty"`
+	Server       *ServerWindow      `json:"server,omitempty"` // what the server told of itself in the window; nil: nothing
 	Warnings     []string           `json:"warnings,omitempty"`
 }
 
@@ -241,15 +242,16 @@ type Retest struct {
 
 // Result is everything that a run claims. It is a pure function of the run directory.
 type Result struct {
-	Schema     int          `json:"schema"` // 1
-	Run        Experiment   `json:"experiment"`
-	Simulated  bool         `json:"simulated"`  // endpoint or meters are simulated: never evidence about hardware
-	Comparable bool         `json:"comparable"` // profile and modes are those of a published method
-	Complete   bool         `json:"complete"`   // the search came to its end
-	Tiers      []TierResult `json:"tiers"`
-	Phases     []Phase      `json:"phases"`
-	IdleBefore []ScopePower `json:"idle_before,omitempty"`
-	IdleAfter  []ScopePower `json:"idle_after,omitempty"`
-	Context    []Context    `json:"power_context,omitempty"` // what the meters told beside their samples
-	Warnings   []string     `json:"warnings,omitempty"`
+	Schema     int            `json:"schema"` // 1
+	Run        Experiment     `json:"experiment"`
+	Simulated  bool           `json:"simulated"`  // endpoint or meters are simulated: never evidence about hardware
+	Comparable bool           `json:"comparable"` // profile and modes are those of a published method
+	Complete   bool           `json:"complete"`   // the search came to its end
+	Tiers      []TierResult   `json:"tiers"`
+	Phases     []Phase        `json:"phases"`
+	IdleBefore []ScopePower   `json:"idle_before,omitempty"`
+	IdleAfter  []ScopePower   `json:"idle_after,omitempty"`
+	Context    []Context      `json:"power_context,omitempty"`  // what the meters told beside their samples
+	Server     *ServerMetrics `json:"server_metrics,omitempty"` // how the server was watched; nil: not known
+	Warnings   []string       `json:"warnings,omitempty"`
 }

@@ -199,7 +199,38 @@ func normalRun() Run {
 	r.IdleBefore = []bench.ScopePower{metered(power.Accelerator, 32, 140*power.Watt, idle, false)}
 	idle = bench.Window{Begin: b.at, End: b.at.Add(time.Minute)}
 	r.IdleAfter = []bench.ScopePower{metered(power.Accelerator, 32, 151*power.Watt, idle, false)}
-	return Run{Result: r, Timeline: courseOf(r, idle.End, power.Accelerator)}
+	run := Run{Result: r, Timeline: courseOf(r, idle.End, power.Accelerator)}
+	run.watched(idle.End)
+	return run
+}
+
+// watched adds what a server under vLLM's names told, and a hole where it told nothing.
+func (r *Run) watched(end clock.Stamp) {
+	var samples []bench.ServerSample
+	hits, asked := 0.0, 0.0
+	for at, n := started, 0; at < end; at, n = at.Add(10*time.Second), n+1 {
+		if n >= 400 && n < 420 {
+			continue
+		}
+		agents := 0.0
+		for _, p := range r.Result.Phases {
+			if p.Begin <= at && at < p.End {
+				agents = float64(p.Agents)
+			}
+		}
+		hits, asked = hits+agents*900, asked+agents*1000
+		samples = append(samples, bench.ServerSample{Time: at, Server: "vllm", Simulated: r.Result.Simulated, Values: map[bench.ServerQuantity]float64{
+			bench.ServerRunning: min(agents, 1500), bench.ServerWaiting: max(0, agents-1500), bench.ServerKV: min(agents/1800, 1),
+			bench.ServerHits: hits, bench.ServerQueries: asked, bench.ServerPreemptions: float64(n / 100), bench.ServerGenerated: asked / 4}})
+	}
+	r.Server = NewServerCourse(samples, bench.Window{Begin: started, End: end})
+	r.Result.Server = &bench.ServerMetrics{ServerPlan: bench.ServerPlan{URL: "http://gb300.example:8000/metrics"}, Servers: []string{"vllm"},
+		Reads: len(samples), Failed: 20, Failure: "read metrics: status 503"}
+	for i := range r.Result.Phases {
+		p := &r.Result.Phases[i]
+		p.Server = &bench.ServerWindow{Reads: 60, Values: map[string]float64{"requests_running_mean": min(float64(p.Agents), 1500), "requests_running_max": float64(p.Agents),
+			"kv_cache_usage_mean": 0.31, "kv_cache_usage_max": 0.4, "prefix_cache_hit_rate": 0.9, "preemptions": 2, "generation_tokens_per_second": 25 * float64(p.Agents)}}
+	}
 }
 
 // courseOf draws a run's power with a gap of some bins.
@@ -241,7 +272,9 @@ func simulatedRun() Run {
 	x.System = bench.System{Name: "simulated engine", Submitter: "demo"}
 	r := b.finish(x, true, "SIMULATED: the endpoint or a meter is simulated; nothing here is evidence about hardware")
 	r.Simulated, r.Comparable = true, false
-	return Run{Result: r, Timeline: courseOf(r, b.at, power.Accelerator)}
+	run := Run{Result: r, Timeline: courseOf(r, b.at, power.Accelerator)}
+	run.watched(b.at)
+	return run
 }
 
 func noPowerRun() Run {

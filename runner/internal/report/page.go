@@ -18,6 +18,9 @@ type page struct {
 	Answers []answerView
 	Curve   pictureView
 	Course  pictureView
+	Server  pictureView
+	Served  []serverView
+	Watched string // how the server was watched
 	Phases  []phaseView
 	Details []phaseDetail
 	Counted []countedView
@@ -42,7 +45,9 @@ func newPage(run Run) page {
 	p := page{Result: r, Style: template.CSS(pageStyle), Policy: policy(), System: systemLine(r.Run.System), Compare: comparability(r),
 		Curve:  pictureView{capacityCurve(r, "curve", widePicture), capacityCurve(r, "curve-narrow", narrowPicture)},
 		Course: pictureView{powerTimeline(run, "course", widePicture), powerTimeline(run, "course-narrow", narrowPicture)},
-		Facts:  facts(r), Notices: notices(r, true), Tiers: len(r.Run.Tiers), Counted: counted(r), Idle: idleViews(r), Budgets: budgets(r)}
+		Server: pictureView{serverTimeline(run, "server", widePicture), serverTimeline(run, "server-narrow", narrowPicture)},
+		Served: serverViews(r), Watched: serverWords(r.Server),
+		Facts: facts(r), Notices: notices(r, true), Tiers: len(r.Run.Tiers), Counted: counted(r), Idle: idleViews(r), Budgets: budgets(r)}
 	for _, t := range r.Tiers {
 		p.Answers = append(p.Answers, newAnswer(r, t))
 	}

@@ -14,6 +14,7 @@ import (
 type Run struct {
 	Result   bench.Result
 	Timeline Timeline
+	Server   ServerCourse
 }
 
 // JSON writes the result with indentation.

@@ -48,6 +48,9 @@ func heading(b *bytes.Buffer, r bench.Result) {
 	if len(x.Workers) > 0 {
 		wrap(b, "workers  ", workers(r))
 	}
+	if s := r.Server; s != nil && s.Reads > 0 {
+		wrap(b, "server   ", serverWords(s))
+	}
 	wrap(b, "load     ", fmt.Sprintf("%s, output %s, tool time %s, salt %s the system prompt, seed %d", x.Dataset, x.Output, x.ToolTime, x.Salt, x.Seed))
 }
 

@@ -18,8 +18,13 @@ func (r *Run) Evidence() (bench.Evidence, error) {
 	if err != nil {
 		return bench.Evidence{}, err
 	}
+	server, doubts, err := r.Server()
+	if err != nil {
+		return bench.Evidence{}, err
+	}
+	warnings = append(warnings, doubts...)
 	e := bench.Evidence{
-		Experiment: m.Experiment, Batches: batches, Clocks: clocks, Records: r.Records, Complete: m.Outcome == Found,
+		Experiment: m.Experiment, Batches: batches, Clocks: clocks, Records: r.Records, Server: server, Complete: m.Outcome == Found,
 		IdleBefore: m.IdleBefore.window(), IdleAfter: m.IdleAfter.window(), Notes: append(m.Notes, warnings...),
 	}
 	switch m.Outcome {

@@ -37,7 +37,7 @@ type PowerRow struct {
 
 // Finish closes the evidence, writes the power tables and the derived files, and sets the completion marker last.
 func (d *Dir) Finish(derived map[string][]byte) error {
-	if err := d.closeBatches(); err != nil {
+	if err := errors.Join(d.closeBatches(), d.closeServer()); err != nil {
 		return err
 	}
 	hosts, err := evidence(d.path)

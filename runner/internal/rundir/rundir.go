@@ -4,10 +4,11 @@
 //	requests/phase-0003.parquet    one row per turn; closed and fsynced when the phase ends
 //	power/<host>.batches.zst       power batches exactly as received: the evidence
 //	power/<host>.parquet           the same samples as a table
+//	server/metrics.zst             what the server told of itself, once a second, as it wrote it
 //	config/                        experiment as asked for, assignment of trajectories to agents
 //	result.json report.html        derived, written last; "complete" in run.json is the marker
 //
-// A crash costs at most the phase in flight and the last second of power.
+// A crash costs at most the phase in flight, the last second of power and the last ten of the server's metrics.
 package rundir
 
 import (
@@ -67,6 +68,8 @@ type Dir struct {
 	mu       sync.Mutex
 	manifest Manifest
 	hosts    map[string]*archive.Writer
+	server   *archive.Writer // nil: nothing was read yet
+	reads    uint64          // of the server's metrics
 }
 
 // Create makes a new run directory at path. A path that exists and is not an empty directory is refused: no run is ever

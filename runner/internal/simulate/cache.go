@@ -90,6 +90,9 @@ func (c *cache) release(held []*block, private int) {
 	}
 }
 
+// held returns how many blocks sequences hold. The others can be had, if need be by eviction.
+func (c *cache) held() int { return c.private + len(c.named) - c.idle.Len() }
+
 // evict forgets the least recently used block that nobody holds.
 func (c *cache) evict() {
 	b := c.idle.Remove(c.idle.Front()).(*block)

@@ -30,6 +30,10 @@ type Totals struct {
 	Evicted   int // cache blocks
 	Waiting   int // requests now in the queue
 	Running   int // requests now prefilling or decoding
+	Asked     int // prompt tokens of the requests admitted
+	Drafted   int // tokens proposed in completed steps
+	Accepted  int // of them, those that became output
+	Held      int // cache blocks now in use by requests
 }
 
 // scheduler decides what each step computes. It is pure: told the time, it keeps the state.
@@ -110,6 +114,7 @@ func (s *scheduler) admit(now time.Time) {
 		q.reused = len(held) * s.p.BlockTokens
 		q.computed = q.reused
 		s.totals.Reused += q.reused
+		s.totals.Asked += q.prompt
 		s.totals.Admitted++
 		s.batch = append(s.batch, q)
 		n++
@@ -150,6 +155,10 @@ func (s *scheduler) complete() {
 	s.totals.Prefilled += s.step.Prefilled
 	s.step = Step{}
 	s.batch = slices.DeleteFunc(s.batch, func(q *sequence) bool {
+		if q.decoding() {
+			s.totals.Drafted += s.p.Draft
+			s.totals.Accepted += max(0, q.gain-1)
+		}
 		q.computed += q.prefill
 		for done := min(q.computed/s.p.BlockTokens, len(q.chain)); len(q.held) < done; q.private-- {
 			q.held = append(q.held, s.cache.name(q.chain[len(q.held)]))
@@ -171,6 +180,6 @@ func (s *scheduler) complete() {
 func (s *scheduler) count() Totals {
 	t := s.totals
 	t.Evicted = s.cache.evicted
-	t.Waiting, t.Running = len(s.queue), len(s.batch)
+	t.Waiting, t.Running, t.Held = len(s.queue), len(s.batch), s.cache.held()
 	return t
 }

@@ -99,6 +99,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /power", s.power)
 	mux.HandleFunc("GET /truth", s.truth)
+	mux.HandleFunc("GET /metrics", s.metrics)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-AgentWatt-Simulated", "1")
 		mux.ServeHTTP(w, r)
