@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -23,22 +22,25 @@ import (
 )
 
 func calibrateCommand() *cobra.Command {
-	var asJSON, serve bool
+	var asJSON, serve, secure bool
+	var most float64
 	c := &cobra.Command{
 		Use:   "calibrate",
 		Short: "Measure the load generator itself on this host",
 		Long: `Calibrate measures this host as a load generator: a server of runner's own, in a process of its own on loopback, sends streams at
 rising rates and says in every token when it sent it. What the client makes of them is the floor of every time that it
 reports. A search does the same before it begins, and a phase that asks more of the client than two thirds of what it
-has been seen to do is invalid. It takes about 10 s and a processor beside the client's.`,
+has been seen to do is invalid. With an endpoint behind https it calibrates through TLS. It takes about 10 s and a processor beside the
+client's.`,
 		Example: `  runner calibrate
+  runner calibrate --tls
   runner calibrate --json | jq .proven_chunks_per_second`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if serve {
-				return serveCalibration(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+				return serveCalibration(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), secure)
 			}
-			result, err := calibration(cmd.Context(), 0, clock.New())
+			result, err := calibration(cmd.Context(), most, secure, clock.New())
 			if err != nil {
 				return err
 			}
@@ -49,6 +51,8 @@ has been seen to do is invalid. It takes about 10 s and a processor beside the c
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().Float64Var(&most, "up-to", 0, "chunks per second that are enough (default: as far as the client goes)")
+	c.Flags().BoolVar(&secure, "tls", false, "through TLS, as for an endpoint behind https")
 	c.Flags().BoolVar(&serve, "serve", false, "be the server, until standard input ends")
 	if err := c.Flags().MarkHidden("serve"); err != nil {
 		panic(err)
@@ -56,31 +60,13 @@ has been seen to do is invalid. It takes about 10 s and a processor beside the c
 	return c
 }
 
-// serveCalibration is the server's process.
-func serveCalibration(ctx context.Context, in io.Reader, out io.Writer) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("listen on loopback: %w", err)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		io.Copy(io.Discard, in) // ends with the process that started us
-		cancel()
-	}()
-	if _, err := fmt.Fprintf(out, "http://%s/v1\n", l.Addr()); err != nil {
-		return err
-	}
-	return calibrate.Emit(ctx, l, calibrate.Rate)
-}
-
 // calibration calibrates against a server process of its own, up to most chunks per second; 0: as far as the client goes.
-func calibration(ctx context.Context, most float64, clk *clock.Clock) (c bench.Calibration, err error) {
+func calibration(ctx context.Context, most float64, secure bool, clk *clock.Clock) (c bench.Calibration, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return c, fmt.Errorf("find own program file: %w", err)
 	}
-	cmd := exec.Command(self, "calibrate", "--serve")
+	cmd := exec.Command(self, "calibrate", "--serve", fmt.Sprintf("--tls=%t", secure))
 	var said strings.Builder
 	cmd.Stderr = &said
 	in, err := cmd.StdinPipe()
@@ -95,11 +81,15 @@ func calibration(ctx context.Context, most float64, clk *clock.Clock) (c bench.C
 		return c, fmt.Errorf("start the calibration's server: %w", err)
 	}
 	defer func() { err = errors.Join(err, in.Close(), cmd.Wait()) }()
-	url, err := bufio.NewReader(out).ReadString('\n')
+	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		return c, fmt.Errorf("start the calibration's server: it ended: %s", said.String())
 	}
-	return calibrate.Run(ctx, strings.TrimSpace(url), most, clk)
+	at, err := calibrationServer(line)
+	if err != nil {
+		return c, err
+	}
+	return calibrate.Run(ctx, at, most, clk)
 }
 
 const notCalibrated = "the client was not calibrated (calibrate: false): its part in the times is not known"
@@ -112,7 +102,7 @@ func (r *session) calibrate(ctx context.Context, stderr io.Writer) error {
 		})
 	}
 	fmt.Fprintln(stderr, "calibrating the client")
-	c, err := calibration(ctx, expectedRate(r.exp), r.clk)
+	c, err := calibration(ctx, expectedRate(r.exp), strings.HasPrefix(r.exp.Endpoint, "https:"), r.clk)
 	switch {
 	case err != nil:
 		return err
@@ -124,9 +114,6 @@ func (r *session) calibrate(ctx context.Context, stderr io.Writer) error {
 	r.exp.Calibration = &c
 	return r.dir.Update(func(m *rundir.Manifest) {
 		m.Experiment = r.exp
-		if strings.HasPrefix(r.exp.Endpoint, "https:") {
-			m.Notes = append(m.Notes, "the client was calibrated without TLS, which takes more processor time than was seen")
-		}
 	})
 }
 

@@ -117,7 +117,7 @@ func buildLoad(ctx context.Context, job worker.Job, key string, clk *clock.Clock
 		return load, fmt.Errorf("reach the endpoint from this host: %w", err)
 	}
 	if job.Calibrate >= 0 {
-		c, err := calibration(ctx, job.Calibrate, clk)
+		c, err := calibration(ctx, job.Calibrate, strings.HasPrefix(o.URL, "https:"), clk)
 		if err != nil {
 			return load, err
 		}

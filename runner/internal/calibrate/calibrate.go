@@ -5,6 +5,7 @@ package calibrate
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"strconv"
 	"sync"
@@ -35,15 +36,21 @@ const (
 	cleanLag   = 5 * time.Millisecond // P99 of the time from when a request was due to its first byte
 )
 
-// Run measures against the Emit server at url, up to the first step that the client does not keep up with, or to most chunks per second; 0:
+// Server is where Emit serves.
+type Server struct {
+	URL string
+	TLS *tls.Config // for https
+}
+
+// Run measures against an Emit server, up to the first step that the client does not keep up with, or to most chunks per second; 0:
 // all steps.
-func Run(ctx context.Context, url string, most float64, clk *clock.Clock) (bench.Calibration, error) {
+func Run(ctx context.Context, at Server, most float64, clk *clock.Clock) (bench.Calibration, error) {
 	c := bench.Calibration{StreamRate: Rate}
 	for _, rate := range steps {
 		if most > 0 && len(c.Steps) > 0 && c.Proven >= most {
 			break
 		}
-		s, err := best(ctx, url, rate, clk)
+		s, err := best(ctx, at, rate, clk)
 		if err != nil {
 			return c, fmt.Errorf("calibrate the client at %.0f chunks per second: %w", rate, err)
 		}
@@ -56,9 +63,9 @@ func Run(ctx context.Context, url string, most float64, clk *clock.Clock) (bench
 }
 
 // best tries a step until it is clean.
-func best(ctx context.Context, url string, rate float64, clk *clock.Clock) (s bench.CalibrationStep, err error) {
+func best(ctx context.Context, at Server, rate float64, clk *clock.Clock) (s bench.CalibrationStep, err error) {
 	for range tries {
-		if s, err = step(ctx, url, int(rate/Rate), clk); err != nil || s.Clean {
+		if s, err = step(ctx, at, int(rate/Rate), clk); err != nil || s.Clean {
 			break
 		}
 	}
@@ -85,10 +92,10 @@ func (t *tokens) seen(at clock.Stamp, text []byte) {
 }
 
 // step plays one step.
-func step(ctx context.Context, url string, streams int, clk *clock.Clock) (bench.CalibrationStep, error) {
+func step(ctx context.Context, at Server, streams int, clk *clock.Clock) (bench.CalibrationStep, error) {
 	off := tokens{clock: clk}
 	each := int(Rate * lasts.Seconds())
-	client, err := endpoint.New(endpoint.Options{URL: url, Model: model, Cap: each, Clock: clk, Seen: off.seen,
+	client, err := endpoint.New(endpoint.Options{URL: at.URL, TLS: at.TLS, Model: model, Cap: each, Clock: clk, Seen: off.seen,
 		Timeouts: endpoint.Timeouts{Connect: 5 * time.Second, FirstByte: 5 * time.Second, Idle: 5 * time.Second, Total: 20 * time.Second}})
 	if err != nil {
 		return bench.CalibrationStep{}, err

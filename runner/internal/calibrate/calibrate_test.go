@@ -67,7 +67,7 @@ func startEmitter(t *testing.T) string {
 }
 
 func TestCalibration(t *testing.T) {
-	c, err := Run(t.Context(), "http://"+startEmitter(t)+"/v1", 1, clock.New())
+	c, err := Run(t.Context(), Server{URL: "http://" + startEmitter(t) + "/v1"}, 1, clock.New())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestLateClientIsNotProven(t *testing.T) {
 			}()
 		}
 	}()
-	c, err := Run(t.Context(), "http://"+l.Addr().String()+"/v1", 1, clock.New())
+	c, err := Run(t.Context(), Server{URL: "http://" + l.Addr().String() + "/v1"}, 1, clock.New())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,13 +132,13 @@ func TestCalibrationEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	if _, err := Run(ctx, "http://"+startEmitter(t)+"/v1", 0, clock.New()); err == nil || time.Since(begin) > 10*time.Second {
+	if _, err := Run(ctx, Server{URL: "http://" + startEmitter(t) + "/v1"}, 0, clock.New()); err == nil || time.Since(begin) > 10*time.Second {
 		t.Errorf("got %v after %v, want an error at once", err, time.Since(begin))
 	}
 }
 
 func TestCalibrationNamesWhatFailed(t *testing.T) {
-	_, err := Run(t.Context(), "http://127.0.0.1:1/v1", 1, clock.New())
+	_, err := Run(t.Context(), Server{URL: "http://127.0.0.1:1/v1"}, 1, clock.New())
 	if err == nil || !strings.Contains(err.Error(), "calibrate the client at 2000 chunks per second") || !strings.Contains(err.Error(), "127.0.0.1:1") {
 		t.Errorf("got %v", err)
 	}

@@ -41,14 +41,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serveBenchmark serves until standard input ends: "streams" at 60 tokens per second, or "turns" answered at once.
+// serveBenchmark serves until standard input ends: "streams" at 60 tokens per second, "turns" answered at once, or "slow" at
+// one token per second.
 func serveBenchmark(what string) {
 	answer := func(r *Request) []Step {
 		spread := benchGap * time.Duration(r.Ordinal%benchStreams) / benchStreams // so that streams do not tick together
 		return Stream(benchChunks, 1, benchGap+spread, benchGap)
 	}
-	if what == "turns" {
+	switch what {
+	case "turns":
 		answer = always(Together(Stream(1, 1, 0, 0)...))
+	case "slow":
+		answer = always(Stream(60, 1, time.Second, time.Second)...)
 	}
 	s, err := Serve(Script{Forget: true, Answer: answer})
 	if err != nil {
