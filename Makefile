@@ -19,7 +19,7 @@ export TMPDIR := $(CURDIR)/.tmp
 export CGO_CFLAGS := -O2 -g -Wno-deprecated-declarations
 export PATH := $(PEERBIN):$(PATH)
 
-.PHONY: all build demo test test-faults test-packages packages servers peers lint fuzz bench golden install clean tmp
+.PHONY: all build demo test test-faults test-real test-packages packages servers peers lint fuzz bench golden install clean tmp
 all: build
 
 tmp:
@@ -60,6 +60,20 @@ $(PEERBIN)/nats-server: go.mod | tmp
 	$(GO) build -o $@ github.com/nats-io/nats-server/v2
 $(PEERBIN)/influxd: | tmp
 	GOBIN=$(PEERBIN) GOFLAGS=-mod=mod $(GO) install $(INFLUXD) || echo "SKIPPED: the tests against InfluxDB, which could not be built"
+
+# A search against a real inference server with a tiny random model: llama.cpp's, of the sources that its Python bindings are published with.
+# Needs pip, cmake and a C++ compiler, and builds for some ten minutes the first time.
+LLAMA = llama_cpp_python-0.3.36
+test-real: tmp $(PEERBIN)/llama-server
+	AGENTWATT_LLAMA_SERVER=$(PEERBIN)/llama-server $(GO) test -run '^TestRealServer$$' -v -count 1 ./runner
+$(PEERBIN)/llama-server: | tmp
+	mkdir -p $(PEERBIN) .tmp/llama
+	python3 -m pip download -q --no-deps --no-binary :all: -d .tmp/llama $$(echo $(LLAMA) | tr _ - | sed 's/-\([0-9.]*\)$$/==\1/')
+	tar xzf .tmp/llama/$(LLAMA).tar.gz -C .tmp/llama
+	cmake -S .tmp/llama/$(LLAMA)/vendor/llama.cpp -B .tmp/llama/build -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DLLAMA_OPENSSL=OFF \
+	  -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_UI=OFF
+	cmake --build .tmp/llama/build --target llama-server -j 2
+	cp .tmp/llama/build/bin/llama-server $@
 
 # Installs the Debian packages of PEERS, on Debian and Ubuntu.
 peers:

@@ -56,6 +56,13 @@ func openLoad(ctx context.Context, c config, clk *clock.Clock) (*load, error) {
 			return nil, err
 		}
 	}
+	if l.probe.Closes {
+		l.note("the endpoint closes connections that it says it keeps: every request gets a new one, made before it is due")
+		opt.Fresh = true
+		if l.client, err = endpoint.New(opt); err != nil {
+			return nil, err
+		}
+	}
 	return l, l.fit(c.DropLong)
 }
 

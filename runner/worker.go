@@ -87,13 +87,14 @@ type endpointOrder struct {
 	Headers       map[string]string `json:"headers,omitempty"`
 	SessionHeader string            `json:"session_header,omitempty"`
 	Timeouts      endpoint.Timeouts `json:"timeouts"`
+	Fresh         bool              `json:"fresh_connections"`
 }
 
 // orderOf returns what workers are told of an endpoint.
-func orderOf(o endpoint.Options, output endpoint.Mode) endpointOrder {
+func orderOf(o endpoint.Options, output endpoint.Mode, p endpoint.Probe) endpointOrder {
 	return endpointOrder{
 		URL: o.URL, Model: o.Model, Output: output, Cap: o.Cap, Fixed: o.Fixed, Sampling: o.Sampling, Headers: o.Headers,
-		SessionHeader: o.SessionHeader, Timeouts: o.Timeouts,
+		SessionHeader: o.SessionHeader, Timeouts: o.Timeouts, Fresh: p.Closes,
 	}
 }
 
@@ -105,7 +106,7 @@ func buildLoad(ctx context.Context, job worker.Job, key string, clk *clock.Clock
 	}
 	client, err := endpoint.New(endpoint.Options{
 		URL: o.URL, Key: key, Model: o.Model, Output: o.Output, Cap: o.Cap, Fixed: o.Fixed, Sampling: o.Sampling, Headers: o.Headers,
-		SessionHeader: o.SessionHeader, Timeouts: o.Timeouts, Clock: clk,
+		SessionHeader: o.SessionHeader, Timeouts: o.Timeouts, Fresh: o.Fresh, Clock: clk,
 	})
 	if err != nil {
 		return load, err
@@ -180,7 +181,7 @@ func (r *session) order() (worker.Job, error) {
 	if r.config.Fixed.Diagnose == bench.PrefillOnly {
 		opt.Fixed = 1 // the trajectories of the other diagnosis are sent as they are played
 	}
-	said, err := json.Marshal(orderOf(opt, r.load.client.Mode()))
+	said, err := json.Marshal(orderOf(opt, r.load.client.Mode(), r.load.probe))
 	if err != nil {
 		return worker.Job{}, fmt.Errorf("write the order: %w", err)
 	}

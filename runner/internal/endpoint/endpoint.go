@@ -67,6 +67,7 @@ type Options struct {
 	SessionHeader string            // header that names the play, for routers that pin sessions; empty: none
 	TLS           *tls.Config       // for https; nil: the system's roots
 	Timeouts      Timeouts          //
+	Fresh         bool              // a new connection for every request, made before it is due: for a server that does not keep them (Probe.Closes)
 	IdleReuse     time.Duration     // a connection idle for longer is replaced before the next request; 0: DefaultIdleReuse
 
 	// Dial replaces the dialler, for tests; nil: TCP. Connections that are no *net.TCPConn get user stamps.

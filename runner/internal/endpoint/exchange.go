@@ -83,7 +83,7 @@ func (l *Lane) exchange(ctx context.Context, req request, got *capture) *exchang
 	cancelled := !stop()
 	x.cancelled = ctx.Err()
 
-	if x.err != nil || x.writeEnd == 0 || cancelled || !got.frame.reusable() {
+	if x.err != nil || x.writeEnd == 0 || cancelled || !got.frame.reusable() || l.c.opt.Fresh {
 		l.drop()
 		return x
 	}

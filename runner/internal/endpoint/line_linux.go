@@ -341,7 +341,7 @@ func (n *line) finish(err error) {
 		n.wire.done = l.c.opt.Clock.Now()
 	}
 	n.rest = nil
-	if err != nil || n.wire.writeEnd == 0 || !n.got.frame.reusable() {
+	if err != nil || n.wire.writeEnd == 0 || !n.got.frame.reusable() || l.c.opt.Fresh {
 		n.hangUp()
 	} else {
 		n.served++

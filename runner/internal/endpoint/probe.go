@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"agentwatt/runner/internal/bench"
 	"agentwatt/runner/internal/trajectory"
+	"agentwatt/shared/clock"
 	"agentwatt/shared/fault"
 )
 
@@ -43,6 +45,7 @@ type Probe struct {
 	Served    string      // model as it names itself in a stream
 	Cached    bool        // it reports cached prompt tokens
 	Reasoning bool        // it reports reasoning tokens
+	Closes    bool        // it closes a connection after an answer that announced the opposite: the next request would be lost
 	IgnoreEOS Support     // in output mode exact only
 	Free      bench.Reply // a small request
 	Again     bench.Reply // the same again: with ignore_eos in output mode exact
@@ -88,6 +91,7 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	if err := c.check(ctx, p); err != nil {
 		return p, err
 	}
+	p.Closes = l.closed(ctx)
 	p.Again = l.send(ctx, play, 0, exact, limit)
 	if p.Again.Failure == bench.Cancelled {
 		return p, ctx.Err()
@@ -99,6 +103,22 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	p.Cached = p.Free.Cached != bench.Unknown || p.Again.Cached != bench.Unknown
 	p.Reasoning = p.Free.Reasoning != bench.Unknown
 	return p, nil
+}
+
+// lingers is how long a server has to close a connection after an answer, if it does.
+const lingers = 200 * time.Millisecond
+
+// closed reports whether the server closes the connection of an answer that has just come although it is to be kept.
+func (l *Lane) closed(ctx context.Context) bool {
+	if l.conn == nil {
+		return false // announced
+	}
+	for until := time.Now().Add(lingers); time.Now().Before(until) && clock.Sleep(ctx, lingers/20); {
+		if l.conn.usable(time.Hour) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func honoured(free, forced bench.Reply, limit int) Support {
