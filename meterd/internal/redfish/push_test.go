@@ -36,7 +36,7 @@ func listening(t *testing.T, d *device) (*Source, func(done func([]power.Sample)
 	s := d.open(t, func(o *Options) { o.NoPush = false })
 	return s, func(done func([]power.Sample) bool) {
 		t.Helper()
-		for range 1000 {
+		for range 6000 {
 			got, err := s.Read(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -46,14 +46,14 @@ func listening(t *testing.T, d *device) (*Source, func(done func([]power.Sample)
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
-		t.Fatal("it did not happen in 5 s")
+		t.Fatal("it did not happen in 30 s")
 	}
 }
 
 // arrive waits until a pushed value waits for the next read.
 func arrive(t *testing.T, s *Source) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		s.push.mu.Lock()
 		n := len(s.push.waiting)
 		s.push.mu.Unlock()
@@ -62,7 +62,7 @@ func arrive(t *testing.T, s *Source) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	t.Fatal("nothing arrived in 5 s")
+	t.Fatal("nothing arrived in 30 s")
 }
 
 func has(raw int64) func([]power.Sample) bool {
