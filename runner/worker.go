@@ -187,7 +187,7 @@ func (r *session) order() (worker.Job, error) {
 	}
 	job := worker.Job{Plan: r.plan, Spawn: r.exp.Profile.Spawn, Endpoint: said, Calibrate: -1}
 	if r.config.Calibrate {
-		job.Calibrate = expectedRate(r.exp)/float64(r.config.Workers.Count) + 1
+		job.Calibrate = expectedRate(r.exp) // all of it: those of one host are held to what one of them was seen to do
 	}
 	return job, nil
 }

@@ -101,6 +101,37 @@ func Between(asked, got, epoch Stamp, a Answer) Exchange {
 	}
 }
 
+// Ask asks a host for its clock so many times and returns the exchange with the shortest way. now and epoch are of the own clock; ask
+// returns the host's answer as it came. A host that does not answer twice before its first answer is not asked again: the
+// error is then its last.
+func Ask(tries int, now func() Stamp, epoch Stamp, ask func() ([]byte, error)) (best Exchange, err error) {
+	answered, failed := false, 0
+	for range tries {
+		asked := now()
+		data, failure := ask()
+		got := now()
+		var a Answer
+		if failure == nil {
+			a, failure = ParseAnswer(data)
+		}
+		if failure != nil {
+			if failed++; failed == 2 && !answered {
+				return best, failure
+			}
+			err = failure
+			continue
+		}
+		if x := Between(asked, got, epoch, a); !answered || x.Way() < best.Way() {
+			best, answered = x, true
+		}
+	}
+	if !answered {
+		return best, err
+	}
+	best.Tries, best.Failed = tries, failed
+	return best, nil
+}
+
 // Way returns how long question and answer were under way, both together.
 func (x Exchange) Way() time.Duration { return (x.Got - x.Asked) - (x.Sent - x.Received) }
 

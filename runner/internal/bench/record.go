@@ -100,6 +100,12 @@ type Record struct {
 	Reply
 }
 
+// Request identifies a request of a run: no turn is played twice in one play.
+type Request struct{ Agent, Play, Conversation, Turn int }
+
+// Request returns which request the record is of.
+func (r Record) Request() Request { return Request{r.Agent, r.Play, r.Conversation, r.Turn} }
+
 // Last reports whether the record ends its conversation: its last turn, or a failure.
 func (r Record) Last() bool { return r.Failure != "" || r.Turn == r.Turns-1 }
 

@@ -164,6 +164,10 @@ func (e *examination) answers(ctx context.Context) error {
 	}
 	e.add("streaming", OK, fmt.Sprintf("answers in a stream; the model names itself %q", p.Served), "")
 	e.add("usage", OK, fmt.Sprintf("token usage in the stream: %d prompt, %d output", p.Free.Prompt, p.Free.Output), "")
+	if p.Closes {
+		e.add("connections", Warn, "closed right after an answer that announces to keep them",
+			"runner makes a new one for every request, before it is due; requests of other clients may be lost")
+	}
 	e.context(p)
 	e.ignoreEOS(p)
 	if p.IgnoreEOS != endpoint.Ignored {

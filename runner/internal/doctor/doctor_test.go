@@ -259,8 +259,8 @@ func TestIdleConnectionClosed(t *testing.T) {
 	server.Start()
 	defer server.Close()
 	_, got := examine(t, server.URL+"/v1", func(o *Options) { o.KeepAlive = 5 * time.Second })
-	if got["keep-alive"] != Warn {
-		t.Errorf("keep-alive: %s, want a warning", got["keep-alive"])
+	if got["keep-alive"] != Warn || got["connections"] != Warn {
+		t.Errorf("keep-alive: %q, connections: %q, want warnings", got["keep-alive"], got["connections"])
 	}
 }
 

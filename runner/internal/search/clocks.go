@@ -55,32 +55,10 @@ func (p *Power) others() (hosts []string) {
 	return hosts
 }
 
-// askClock measures the clock of one host.
+// askClock measures the clock of one host. One that cannot be asked has an older meterd, or publishes elsewhere.
 func (p *Power) askClock(ctx context.Context, host string) (best clock.Exchange, ok bool) {
-	failed := 0
-	for range askTries {
-		asked := p.Now()
-		data, err := p.Conn.Ask(ctx, bus.ClockSubject(host), nil)
-		got := p.Now()
-		if ctx.Err() != nil {
-			return best, false
-		}
-		var a clock.Answer
-		if err == nil {
-			a, err = clock.ParseAnswer(data)
-		}
-		if err != nil {
-			if failed++; failed == 2 && !ok {
-				return best, false // it cannot be asked: an older meterd, or one that publishes elsewhere
-			}
-			continue
-		}
-		if x := clock.Between(asked, got, p.Epoch, a); !ok || x.Way() < best.Way() {
-			best, ok = x, true
-		}
-	}
-	best.Tries, best.Failed = askTries, failed
-	return best, ok
+	best, err := clock.Ask(askTries, p.Now, p.Epoch, func() ([]byte, error) { return p.Conn.Ask(ctx, bus.ClockSubject(host), nil) })
+	return best, err == nil && ctx.Err() == nil
 }
 
 // Exchanges returns what was measured of other hosts' clocks so far.

@@ -42,11 +42,9 @@ func (p *phase) costs(ctx context.Context) {
 
 // without leaves out the requests in flight that have ended since they were listed.
 func without(open, ended []bench.Record) []bench.Record {
-	type request struct{ agent, play, conversation, turn int }
-	of := func(r bench.Record) request { return request{r.Agent, r.Play, r.Conversation, r.Turn} }
-	over := map[request]bool{}
+	over := map[bench.Request]bool{}
 	for _, r := range ended {
-		over[of(r)] = true
+		over[r.Request()] = true
 	}
-	return slices.DeleteFunc(open, func(r bench.Record) bool { return over[of(r)] })
+	return slices.DeleteFunc(open, func(r bench.Record) bool { return over[r.Request()] })
 }

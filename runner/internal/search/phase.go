@@ -166,6 +166,9 @@ func (p *phase) close(ctx context.Context) (bench.Phase, error) {
 	open := p.unfinished()
 	records := p.log.take()
 	records = slices.Concat(records, without(open, records))
+	if p.lost() && p.facts.Reason == bench.EndStopRule {
+		p.facts.Reason = bench.EndLost // noticed only now: not all that the window holds is here
+	}
 	if err := p.Dir.WritePhase(p.facts.Index, records); err != nil {
 		return bench.Phase{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -149,9 +150,7 @@ func (c *Crew) Prepare(ctx context.Context, set *trajectory.Dataset, order Job) 
 	if err != nil {
 		return fmt.Errorf("make room for trajectories: %w", err)
 	}
-	if order.Dataset, err = digestOf(file.Bytes()); err != nil {
-		return err
-	}
+	order.Dataset = fmt.Sprintf("%x", sha256.Sum256(file.Bytes())) // as a data set's digest is defined
 	if _, err := bucket.Put(ctx, jetstream.ObjectMeta{Name: order.Dataset}, &file); err != nil {
 		return fmt.Errorf("send the trajectories: %w", err)
 	}
@@ -167,15 +166,6 @@ func (c *Crew) Prepare(ctx context.Context, set *trajectory.Dataset, order Job) 
 		m.Calibration = ready.Calibration
 	}
 	return nil
-}
-
-// digestOf returns the digest of a native file.
-func digestOf(file []byte) (string, error) {
-	set, err := trajectory.Read(bytes.NewReader(file), "trajectories")
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%x", set.Digest), nil
 }
 
 // ask asks a worker and reads its answer.

@@ -127,7 +127,7 @@ func (j *job) state() (state, error) {
 	ended := j.out.unwatch()
 	var s state
 	for _, r := range list {
-		if !ended[requestOf(r)] {
+		if !ended[r.Request()] {
 			s.InFlight = append(s.InFlight, r)
 		}
 	}

@@ -18,17 +18,12 @@ type sender struct {
 
 	mu      sync.Mutex
 	pending []bench.Record
-	watched map[request]bool // what was added since watch; nil: nobody watches
+	watched map[bench.Request]bool // what was added since watch; nil: nobody watches
 
 	sending sync.Mutex
 	seq     int // messages stored
 	err     error
 }
-
-// request identifies a turn that is played.
-type request struct{ agent, play, conversation, turn int }
-
-func requestOf(r bench.Record) request { return request{r.Agent, r.Play, r.Conversation, r.Turn} }
 
 // most is how many records a message has at most.
 const most = 1000
@@ -39,7 +34,7 @@ func (s *sender) add(r bench.Record) {
 	defer s.mu.Unlock()
 	s.pending = append(s.pending, r)
 	if s.watched != nil {
-		s.watched[requestOf(r)] = true
+		s.watched[r.Request()] = true
 	}
 }
 
@@ -47,11 +42,11 @@ func (s *sender) add(r bench.Record) {
 func (s *sender) watch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.watched = map[request]bool{}
+	s.watched = map[bench.Request]bool{}
 }
 
 // unwatch returns what was added since watch.
-func (s *sender) unwatch() map[request]bool {
+func (s *sender) unwatch() map[bench.Request]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := s.watched

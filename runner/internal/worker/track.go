@@ -25,24 +25,15 @@ const (
 
 // measure measures the clock of a worker.
 func (c *Crew) measure(ctx context.Context, m *Member) error {
-	var best clock.Exchange
-	ok := false
-	for range askTries {
-		asked := c.Clock.Now()
-		var raw json.RawMessage
-		if err := c.ask(ctx, m, verbClock, askFor, struct{}{}, &raw); err != nil {
-			return err
-		}
-		got := c.Clock.Now()
-		a, err := clock.ParseAnswer(raw)
-		if err != nil {
-			return err
-		}
-		if x := clock.Between(asked, got, c.Epoch, a); !ok || x.Way() < best.Way() {
-			best, ok = x, true
-		}
+	x, err := clock.Ask(askTries, c.Clock.Now, c.Epoch, func() ([]byte, error) {
+		var answer json.RawMessage
+		err := c.ask(ctx, m, verbClock, askFor, struct{}{}, &answer)
+		return answer, err
+	})
+	if err != nil {
+		return err
 	}
-	m.track.take(best, m.Boot == c.Boot && c.Boot != "")
+	m.track.take(x, m.Boot == c.Boot && c.Boot != "")
 	return nil
 }
 

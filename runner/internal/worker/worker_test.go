@@ -168,13 +168,13 @@ func TestRecordsAreWhole(t *testing.T) {
 		if len(open) == 0 || len(open) > n {
 			t.Errorf("%d agents have %d requests in flight", n, len(open))
 		}
-		here := map[request]bool{}
+		here := map[bench.Request]bool{}
 		for _, r := range got.taken() {
-			here[requestOf(r)] = true
+			here[r.Request()] = true
 		}
 		for _, r := range open {
-			if before := (request{r.Agent, r.Play, r.Conversation, r.Turn - 1}); here[requestOf(r)] && r.Turn > 0 && !here[before] {
-				t.Errorf("%+v has arrived, and the turn before it has not", requestOf(r))
+			if before := (bench.Request{Agent: r.Agent, Play: r.Play, Conversation: r.Conversation, Turn: r.Turn - 1}); here[r.Request()] && r.Turn > 0 && !here[before] {
+				t.Errorf("%+v has arrived, and the turn before it has not", r.Request())
 			}
 		}
 	}
