@@ -69,6 +69,7 @@ type answerView struct {
 	Phase         int
 	Complete      bool
 	Monotone      bool
+	Replayed      bool // there was no search
 	Figures       []figureView
 	Accelerator   lensView
 	System        lensView
@@ -101,6 +102,9 @@ func newAnswer(r bench.Result, t bench.TierResult) answerView {
 	a.SpreadLowHigh = fmt.Sprintf("%s to %s agents", count(t.SpreadLow), count(t.SpreadHigh))
 	if t.FirstFail > 0 {
 		a.FirstFail = plural(t.FirstFail, "agent")
+	}
+	if t.Fixed != nil {
+		a.Replayed, a.FirstFail = true, "not searched for"
 	}
 	a.NoPower = t.Agents > 0 && len(t.Figures) == 0
 	if t.Agents == 0 {

@@ -2,12 +2,14 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"agentwatt/runner/internal/agent"
+	"agentwatt/runner/internal/bench"
 	"agentwatt/shared/clock"
 )
 
@@ -125,15 +127,15 @@ func (j *job) state() (state, error) {
 	j.out.watch()
 	list := j.fleet.InFlight()
 	ended := j.out.unwatch()
-	var s state
-	for _, r := range list {
-		if !ended[r.Request()] {
-			s.InFlight = append(s.InFlight, r)
-		}
-	}
+	s := state{InFlight: open(list, ended)}
 	var err error
 	s.Records, err = j.out.flush(j.ctx)
 	return s, err
+}
+
+// open leaves out the requests that have ended.
+func open(list []bench.Record, ended map[bench.Request]bool) []bench.Record {
+	return slices.DeleteFunc(list, func(r bench.Record) bool { return ended[r.Request()] })
 }
 
 // end ends the agents. What they say about it is of no phase and not stored.

@@ -394,3 +394,21 @@ func checkRefused(t *testing.T, c *Crew, url string, as bus.Credentials) {
 		}
 	}
 }
+
+// What ends while the requests in flight are listed is not in flight: it is in the records that are stored before the list is sent.
+func TestEndedWhileListed(t *testing.T) {
+	var s sender
+	r := func(turn int) bench.Record { return bench.Record{Turn: turn} }
+	s.add(r(1))
+	s.watch()
+	s.add(r(2))
+	ended := s.unwatch()
+	s.add(r(3))
+	if want := map[bench.Request]bool{{Turn: 2}: true}; !cmp.Equal(ended, want) || len(s.pending) != 3 {
+		t.Errorf("ended %v, want %v; %d records wait", ended, want, len(s.pending))
+	}
+	got := open([]bench.Record{r(2), r(4)}, ended)
+	if diff := cmp.Diff([]bench.Record{r(4)}, got); diff != "" {
+		t.Error(diff)
+	}
+}
