@@ -6,6 +6,7 @@
 package bench
 
 import (
+	"slices"
 	"time"
 
 	"agentwatt/shared/clock"
@@ -105,6 +106,11 @@ type Request struct{ Agent, Play, Conversation, Turn int }
 
 // Request returns which request the record is of.
 func (r Record) Request() Request { return Request{r.Agent, r.Play, r.Conversation, r.Turn} }
+
+// Without leaves out of a list the requests that have ended.
+func Without(list []Record, ended map[Request]bool) []Record {
+	return slices.DeleteFunc(list, func(r Record) bool { return ended[r.Request()] })
+}
 
 // Last reports whether the record ends its conversation: its last turn, or a failure.
 func (r Record) Last() bool { return r.Failure != "" || r.Turn == r.Turns-1 }

@@ -11,7 +11,9 @@ import (
 
 // Who made the load is told with what is known of their clocks, and that nothing is known where that is so.
 func TestWorkers(t *testing.T) {
-	facts := func(name string, c bench.WorkerClock) bench.WorkerFacts { return bench.WorkerFacts{Name: name, Clock: c} }
+	facts := func(name string, c bench.WorkerClock) bench.WorkerFacts {
+		return bench.WorkerFacts{Name: name, Clock: c}
+	}
 	r := bench.Result{Run: bench.Experiment{Workers: []bench.Worker{{Name: "a", Host: "h"}, {Name: "b", Host: "far"}, {Name: "c", Host: "dark"}}}, Phases: []bench.Phase{
 		{PhaseFacts: bench.PhaseFacts{Workers: []bench.WorkerFacts{
 			facts("a", bench.WorkerClock{Measurements: 1, SameBoot: true, Within: time.Second}), facts("b", bench.WorkerClock{Measurements: 1, Within: time.Second}),

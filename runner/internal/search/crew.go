@@ -2,7 +2,6 @@ package search
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"agentwatt/runner/internal/bench"
@@ -46,5 +45,5 @@ func without(open, ended []bench.Record) []bench.Record {
 	for _, r := range ended {
 		over[r.Request()] = true
 	}
-	return slices.DeleteFunc(open, func(r bench.Record) bool { return over[r.Request()] })
+	return bench.Without(open, over)
 }

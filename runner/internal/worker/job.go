@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -127,15 +126,10 @@ func (j *job) state() (state, error) {
 	j.out.watch()
 	list := j.fleet.InFlight()
 	ended := j.out.unwatch()
-	s := state{InFlight: open(list, ended)}
+	s := state{InFlight: bench.Without(list, ended)}
 	var err error
 	s.Records, err = j.out.flush(j.ctx)
 	return s, err
-}
-
-// open leaves out the requests that have ended.
-func open(list []bench.Record, ended map[bench.Request]bool) []bench.Record {
-	return slices.DeleteFunc(list, func(r bench.Record) bool { return ended[r.Request()] })
 }
 
 // end ends the agents. What they say about it is of no phase and not stored.

@@ -407,7 +407,7 @@ func TestEndedWhileListed(t *testing.T) {
 	if want := map[bench.Request]bool{{Turn: 2}: true}; !cmp.Equal(ended, want) || len(s.pending) != 3 {
 		t.Errorf("ended %v, want %v; %d records wait", ended, want, len(s.pending))
 	}
-	got := open([]bench.Record{r(2), r(4)}, ended)
+	got := bench.Without([]bench.Record{r(2), r(4)}, ended)
 	if diff := cmp.Diff([]bench.Record{r(4)}, got); diff != "" {
 		t.Error(diff)
 	}
